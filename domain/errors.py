@@ -1,0 +1,160 @@
+"""Everything Soma refuses or cannot do.
+
+SomaError
+├── InvalidInput                 the request itself is wrong; names the field
+│   └── DimensionMismatch
+├── NotFound
+│   ├── MemoryNotFound
+│   ├── NamespaceNotFound
+│   ├── LinkNotFound
+│   └── PathNotFound
+├── Conflict
+│   ├── VersionConflict          somebody else changed the memory first
+│   └── IdempotencyConflict      the key was used with another request
+├── AccessDenied                 no valid key
+├── TooLarge                     a configured limit is exceeded
+├── Unavailable                  something outside does not answer
+│   ├── StoreUnavailable
+│   └── EmbedderUnavailable
+├── DataDirectoryError           the data directory cannot be used as it is
+│   ├── DataDirectoryBusy
+│   ├── DataDirectoryNewer
+│   └── DataDirectoryCorrupt
+└── ConfigurationError
+"""
+
+from __future__ import annotations
+
+
+class SomaError(Exception):
+    """Something went wrong that Soma knows how to name."""
+
+
+class InvalidInput(SomaError):
+    """The request is not valid."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        """`field` is a dotted path such as `memories[3].content`; `reason` completes the sentence."""
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+    def within(self, prefix: str) -> InvalidInput:
+        """Return the same refusal, seen from an enclosing object."""
+        return InvalidInput(f"{prefix}.{self.field}", self.reason)
+
+
+class DimensionMismatch(InvalidInput):
+    """A vector does not have the dimension of the installed embedding model."""
+
+    def __init__(self, field: str, *, expected: int, actual: int) -> None:
+        super().__init__(field, f"has {actual} dimensions, the embedding model has {expected}")
+        self.expected = expected
+        self.actual = actual
+
+    def within(self, prefix: str) -> DimensionMismatch:
+        return DimensionMismatch(
+            f"{prefix}.{self.field}", expected=self.expected, actual=self.actual
+        )
+
+
+class NotFound(SomaError):
+    """What was asked for does not exist."""
+
+
+class MemoryNotFound(NotFound):
+    """No such memory, or it was forgotten."""
+
+    def __init__(self, memory_id: str) -> None:
+        super().__init__(f"no memory {memory_id}")
+        self.memory_id = memory_id
+
+
+class NamespaceNotFound(NotFound):
+    """No such namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"no namespace {namespace!r}")
+        self.namespace = namespace
+
+
+class LinkNotFound(NotFound):
+    """No such link."""
+
+    def __init__(self, source: str, target: str, link_type: str) -> None:
+        super().__init__(f"no link {link_type!r} from {source} to {target}")
+
+
+class PathNotFound(NotFound):
+    """No path leads from one memory to the other."""
+
+    def __init__(self, source: str, target: str) -> None:
+        super().__init__(f"no path from {source} to {target}")
+
+
+class Conflict(SomaError):
+    """The request contradicts the present state."""
+
+
+class VersionConflict(Conflict):
+    """The memory has changed since the caller read it."""
+
+    def __init__(self, memory_id: str, *, expected: int, actual: int) -> None:
+        super().__init__(f"memory {memory_id} is at version {actual}, not {expected}")
+        self.expected = expected
+        self.actual = actual
+
+
+class IdempotencyConflict(Conflict):
+    """The idempotency key was used before with another request."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"idempotency key {key!r} was used with a different request")
+
+
+class AccessDenied(SomaError):
+    """a valid API key is required"""
+
+    def __init__(self) -> None:
+        super().__init__("a valid API key is required")
+
+
+class TooLarge(SomaError):
+    """A configured limit is exceeded."""
+
+    def __init__(self, field: str, *, limit: int, unit: str) -> None:
+        super().__init__(f"{field}: larger than the limit of {limit} {unit}")
+        self.field = field
+        self.limit = limit
+
+
+class Unavailable(SomaError):
+    """Something Soma depends on does not answer."""
+
+
+class StoreUnavailable(Unavailable):
+    """The canonical store does not answer."""
+
+
+class EmbedderUnavailable(Unavailable):
+    """The embedder does not answer."""
+
+
+class DataDirectoryError(SomaError):
+    """The data directory cannot be used as it is."""
+
+
+class DataDirectoryBusy(DataDirectoryError):
+    """Another process owns the data directory and does not answer on its socket."""
+
+
+class DataDirectoryNewer(DataDirectoryError):
+    """The data directory was written by a newer version of Soma."""
+
+
+class DataDirectoryCorrupt(DataDirectoryError):
+    """The database in the data directory is damaged."""
+
+
+class ConfigurationError(SomaError):
+    """A setting is unknown or has an unusable value."""

@@ -1,0 +1,438 @@
+"""What the core needs from the world, in the core's words.
+
+Times are timezone-aware UTC. Every method that talks to the outside has a timeout in its adapter
+and raises `StoreUnavailable` or `EmbedderUnavailable` when nothing answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.events import Event, FeedPosition
+from domain.filter import Filter
+from domain.lexical import AnalysedText, LexicalEvidence
+from domain.link import Direction, Link
+from domain.memory import Life, Memory, MemoryId, MemoryVersion
+from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
+from domain.vector import EmbeddingModel, Role, Vector
+
+
+# --- The canonical store: one place of truth, one transaction per change -------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Candidates as they really are now, and how far the scope's feeds have come."""
+
+    memories: Mapping[MemoryId, Memory]
+    position: FeedPosition
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page ends: lists are ordered by `(happened_at, id)`, newest first."""
+
+    happened_at: datetime
+    id: MemoryId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlace:
+    """The live memories next to one memory in its namespace and session, by (happened_at, id)."""
+
+    previous: MemoryId | None
+    next: MemoryId | None
+
+
+class Memories(Protocol):
+    """Live memories and their versions. Methods after `history` need a writing transaction."""
+
+    async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
+        """Return the live ones among `ids`."""
+
+    async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
+        """Return those of `ids` that are live, in scope and pass, with the scope's heads: one statement."""
+
+    async def find(
+        self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
+    ) -> list[Memory]:
+        """Return one page, newest first."""
+
+    async def find_ids(self, scope: Scope, filter: Filter, /) -> list[MemoryId]:
+        """Return the ids of all matches (for filtered vector search)."""
+
+    async def history(self, id: MemoryId, /) -> list[MemoryVersion]:
+        """Return every version, newest first, of a live or forgotten memory; [] when erased or unknown."""
+
+    async def life(self, id: MemoryId, /) -> tuple[Life, Namespace | None]:
+        """Tell what has become of an id, and in which namespace it lives or lived."""
+
+    async def session_places(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, SessionPlace]:
+        """Return the session neighbours of those ids that are live and have a session."""
+
+    async def by_content(self, namespace: Namespace, hashes: Sequence[str], /) -> dict[str, Memory]:
+        """Return the oldest live memory for each content hash that has one."""
+
+    async def by_coordinate(
+        self, namespace: Namespace, coordinates: Sequence[tuple[float, ...]], /
+    ) -> dict[tuple[float, ...], Memory]:
+        """Return the live memory at each occupied coordinate."""
+
+    async def add(self, memories: Sequence[Memory], /, *, actor: str) -> None:
+        """Insert new memories (version 1, or as imported)."""
+
+    async def replace(self, memories: Sequence[Memory], /, *, actor: str) -> None:
+        """Make each the current version; the version before becomes history."""
+
+    async def forget(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
+        """Hide memories from every read but `history`; their links go, history stays."""
+
+    async def erase(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
+        """Remove everything but the bare id, live or forgotten; an audit record without content stays."""
+
+
+class Versions(Protocol):
+    """Earlier versions, written directly only by import."""
+
+    async def add(self, versions: Sequence[MemoryVersion], /) -> None:
+        """Insert history entries of memories added in the same transaction."""
+
+
+class Links(Protocol):
+    """Edges between live memories. `put` and `remove` need a writing transaction."""
+
+    async def of(
+        self, ids: Sequence[MemoryId], /, *, direction: Direction, limit: int
+    ) -> list[Link]:
+        """Return links at these memories, ordered by (source, target, type)."""
+
+    async def page(
+        self, scope: Scope, /, *, limit: int, after: tuple[str, str, str] | None = None
+    ) -> list[Link]:
+        """Return links whose source lies in scope, ordered by (source, target, type)."""
+
+    async def put(self, links: Sequence[Link], /) -> None:
+        """Insert, or replace weight, properties and seq of, links."""
+
+    async def remove(self, source: MemoryId, target: MemoryId, type: str, /) -> bool:
+        """Remove one link; tell whether it was there."""
+
+
+class Feed(Protocol):
+    """The change feed of every namespace and its counters."""
+
+    async def lock(self, namespaces: Iterable[Namespace], /) -> dict[Namespace, int]:
+        """Lock the counters in path order, creating absent ones, and return the heads."""
+
+    async def append(self, events: Sequence[Event], /) -> None:
+        """Insert events that continue the locked heads without gaps, and advance them."""
+
+    async def position(self, scope: Scope, /) -> FeedPosition:
+        """Return the epoch and the sum of the heads in scope."""
+
+    async def after(self, namespace: Namespace, seq: int, /, *, limit: int) -> list[Event]:
+        """Return events of one namespace beyond `seq`, in order."""
+
+    async def heads(
+        self, scope: Scope, /, *, limit: int, after: Namespace | None = None
+    ) -> dict[Namespace, int]:
+        """Return one page of heads in path order."""
+
+
+class Lexicon(Protocol):
+    """The lexical index, written in the same transaction as the memory it describes."""
+
+    async def put(self, texts: Mapping[MemoryId, AnalysedText], /) -> None:
+        """Index or re-index live memories and keep the namespace's statistics exact."""
+
+    async def nominate(
+        self, terms: Sequence[str], scope: Scope, filter: Filter, /, *, limit: int
+    ) -> list[MemoryId]:
+        """Return promising matches on any term, best first by the backend's own ranking."""
+
+    async def evidence(
+        self, ids: Sequence[MemoryId], terms: Sequence[str], scope: Scope, /
+    ) -> LexicalEvidence:
+        """Return what BM25 needs to score `ids`: the scope's statistics and term counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingTask:
+    """A vector that is missing: `input_hash` names the text it must be computed from."""
+
+    memory_id: MemoryId
+    namespace: Namespace
+    role: Role
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A computed vector; `input_hash` is the SHA-256 of the embedded text, or "given"."""
+
+    memory_id: MemoryId
+    version: int
+    role: Role
+    model: str
+    input_hash: str
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedVector:
+    """A live memory's vectors with what a vector index needs to filter by time.
+
+    `span` is (valid_from, valid_to, expires_at) in Unix seconds, with infinities for open ends.
+    """
+
+    memory_id: MemoryId
+    own: Vector | None
+    context: Vector | None
+    span: tuple[float, float, float]
+
+
+class Embeddings(Protocol):
+    """Vectors of live memories, and the queue of those that are missing."""
+
+    async def queue(
+        self, tasks: Sequence[EmbeddingTask], /, *, model: str, lease_until: datetime | None
+    ) -> None:
+        """Delete these vectors of every model and note them as missing; a lease keeps workers off."""
+
+    async def claim(
+        self, model: str, /, *, now: datetime, lease_until: datetime, limit: int
+    ) -> list[EmbeddingTask]:
+        """Lease tasks whose lease is over, oldest first."""
+
+    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+        """Insert those whose memory is live at that version and drop their tasks; return them."""
+
+    async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
+        """Count missing vectors, of all memories or of these."""
+
+    async def page(
+        self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
+    ) -> list[IndexedVector]:
+        """Return live memories that have a vector, in id order."""
+
+    async def of(self, ids: Sequence[MemoryId], model: str, /) -> list[IndexedVector]:
+        """Return the live ones among `ids` that have a vector."""
+
+    async def requeue(
+        self, model: str, /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Queue what lacks a vector of `model` among the next `limit` live memories; return the last id, None at the end."""
+
+
+class Namespaces(Protocol):
+    """Which namespaces exist, what they hold and their policies."""
+
+    async def stats(
+        self, scope: Scope | None, /, *, limit: int, after: Namespace | None = None
+    ) -> list[NamespaceStats]:
+        """Return one page in path order; None means everywhere."""
+
+    async def policy(self, namespace: Namespace, /) -> NamespacePolicy:
+        """Return the policy in force: its own over its ancestors'."""
+
+    async def set_policy(self, namespace: Namespace, policy: NamespacePolicy, /) -> None:
+        """Replace the namespace's own policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """What an idempotency key stood for: no content."""
+
+    request_hash: str
+    memory_ids: tuple[MemoryId, ...]
+    versions: tuple[int, ...]
+
+
+class IdempotencyKeys(Protocol):
+    """Keys already used, per owner."""
+
+    async def find(self, owner: str, key: str, /) -> IdempotencyRecord | None:
+        """Return what the key stood for."""
+
+    async def add(
+        self, owner: str, key: str, record: IdempotencyRecord, /, *, at: datetime
+    ) -> None:
+        """Remember a key; keys older than a day may be dropped."""
+
+
+class Settings(Protocol):
+    """Facts about the store itself that must survive, such as the active embedding model."""
+
+    async def get(self, name: str, /) -> str | None:
+        """Return one fact."""
+
+    async def set(self, name: str, value: str, /) -> None:
+        """Replace one fact."""
+
+
+class Transaction(Protocol):
+    """One transaction: a consistent snapshot to read from, or a change that is whole or absent."""
+
+    memories: Memories
+    versions: Versions
+    links: Links
+    feed: Feed
+    lexicon: Lexicon
+    embeddings: Embeddings
+    namespaces: Namespaces
+    idempotency: IdempotencyKeys
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it must be."""
+
+    subject: str
+    detail: str
+
+
+class CanonicalStore(Protocol):
+    """The one place of truth. Each call gives a transaction of its own."""
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a snapshot."""
+
+    def writing(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a change: commits on a clean exit, durable when the block ends; else rolls back."""
+
+    async def ping(self) -> None:
+        """Raise `StoreUnavailable` when the store does not answer."""
+
+    async def check(self) -> list[Finding]:
+        """Compare everything derived inside the store with the canonical rows."""
+
+
+# --- Projections ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VectorNominations:
+    """The nearest memories by each role with their cosines, and the state they were taken from."""
+
+    own: tuple[tuple[MemoryId, float], ...]
+    context: tuple[tuple[MemoryId, float], ...]
+    position: FeedPosition
+    exact: bool
+
+
+class VectorIndex(Protocol):
+    """Nearest vectors in a scope. A projection: it may lag, and says by how much."""
+
+    async def nominate(
+        self, vector: Vector, scope: Scope, filter: Filter, /, *, limit: int
+    ) -> VectorNominations:
+        """Return the nearest per role among memories that pass the filter (ties by id)."""
+
+    async def similarities(
+        self, vector: Vector, ids: Sequence[MemoryId], /
+    ) -> dict[MemoryId, tuple[float | None, float | None]]:
+        """Return the cosine by own and by context vector of those ids that are indexed."""
+
+    async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
+        """Return cosines between own vectors, `(n, n)`; 0 where a vector is missing."""
+
+    async def catch_up(self, scope: Scope, /) -> None:
+        """Apply every event committed before this call."""
+
+    async def reset(self) -> None:
+        """Throw everything away; it is rebuilt on demand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Memories reached over links: (id, depth, links of the last hop), nearest first, and the state used."""
+
+    steps: tuple[tuple[MemoryId, int, tuple[Link, ...]], ...]
+    position: FeedPosition
+
+
+class MemoryGraph(Protocol):
+    """Links as a graph, one per root namespace. A projection like the vector index."""
+
+    async def neighbors(
+        self,
+        ids: Sequence[MemoryId],
+        root: Namespace,
+        /,
+        *,
+        direction: Direction,
+        type: str | None,
+        depth: int,
+        limit: int,
+    ) -> Walk:
+        """Return what is reached from `ids` within `depth` hops, breadth first, ties by id."""
+
+    async def path(
+        self,
+        source: MemoryId,
+        target: MemoryId,
+        root: Namespace,
+        /,
+        *,
+        type: str | None,
+        weighted: bool,
+    ) -> Walk | None:
+        """Return the shortest path along link direction (weighted: least sum of 1/weight)."""
+
+    async def catch_up(self, root: Namespace, /) -> None:
+        """Apply every event committed before this call."""
+
+    async def reset(self) -> None:
+        """Throw everything away; it is rebuilt on demand."""
+
+
+# --- Language and meaning ------------------------------------------------------------------------
+
+
+class Analyser(Protocol):
+    """Turns text into index terms; the same one feeds every lexical backend."""
+
+    def terms(self, text: str, /) -> tuple[str, ...]:
+        """Return stemmed terms in order, without stop words."""
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors. Must not depend on what else is in the batch."""
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """Which model this is."""
+
+    async def embed_passages(self, texts: Sequence[str], /) -> list[Vector]:
+        """Embed what is remembered."""
+
+    async def embed_query(self, text: str, /) -> Vector:
+        """Embed what is asked."""
+
+
+# --- Plumbing ------------------------------------------------------------------------------------
+
+
+class Cache(Protocol):
+    """Immutable values under versioned keys: nothing in it can be stale, all of it can be lost."""
+
+    async def get(self, key: str, /) -> bytes | None:
+        """Return the value if it is still there."""
+
+    async def put(self, key: str, value: bytes, /) -> None:
+        """Keep the value for as long as there is room."""
+
+
+class EventBus(Protocol):
+    """Wakes those who follow a change feed. Carries no truth: a lost or double wake-up is harmless."""
+
+    async def publish(self, namespaces: Iterable[Namespace], /) -> None:
+        """Say that these feeds have moved."""
+
+    def subscribe(self, scope: Scope | None, /) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Iterate over wake-ups for a scope (None: everywhere); several may be merged into one."""
