@@ -20,7 +20,6 @@ from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
 from domain.vector import EmbeddingModel, Role, Vector
 
-
 # --- The canonical store: one place of truth, one transaction per change -------------------------
 
 
@@ -64,6 +63,9 @@ class Memories(Protocol):
 
     async def find_ids(self, scope: Scope, filter: Filter, /) -> list[MemoryId]:
         """Return the ids of all matches (for filtered vector search)."""
+
+    async def not_erased(self, namespace: Namespace, /, *, limit: int) -> list[MemoryId]:
+        """Return some ids, live or forgotten, whose content is still there."""
 
     async def history(self, id: MemoryId, /) -> list[MemoryVersion]:
         """Return every version, newest first, of a live or forgotten memory; [] when erased or unknown."""
@@ -202,6 +204,9 @@ class Embeddings(Protocol):
         self, tasks: Sequence[EmbeddingTask], /, *, model: str, lease_until: datetime | None
     ) -> None:
         """Delete these vectors of every model and note them as missing; a lease keeps workers off."""
+
+    async def drop(self, tasks: Sequence[EmbeddingTask], /) -> None:
+        """Delete these vectors of every model and their tasks: there is no text for them any more."""
 
     async def claim(
         self, model: str, /, *, now: datetime, lease_until: datetime, limit: int

@@ -1,0 +1,159 @@
+"""Gather candidates from projections and hold them against the canonical store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.errors import EmbedderUnavailable
+from domain.filter import Filter
+from domain.lexical import bm25, coverage
+from domain.memory import Memory, MemoryId
+from domain.namespace import Scope
+from domain.ports import (
+    Analyser,
+    CanonicalStore,
+    Embedder,
+    Transaction,
+    VectorIndex,
+    VectorNominations,
+)
+from domain.ranking import Candidate
+from domain.vector import Vector
+
+POOL_MIN = 50
+ROUNDS_MAX = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One question, ready to be asked."""
+
+    text: str | None
+    terms: tuple[str, ...]
+    vector: Vector | None
+    scope: Scope
+    filter: Filter
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Verified candidates with their evidence, and what could not be asked."""
+
+    pool: list[Candidate]
+    degraded: tuple[str, ...]
+    exact: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gatherer:
+    """Asks both kinds of index, checks every candidate, and refills what falls away.
+
+    The consistency rule lives here: an answer counts only if the index had applied every event
+    that the canonical store had when its rows were first read.
+    """
+
+    store: CanonicalStore
+    index: VectorIndex
+    analyser: Analyser
+    embedder: Embedder
+
+    async def prepare(
+        self, text: str | None, vector: Vector | None, scope: Scope, filter: Filter, wanted: int
+    ) -> tuple[Search, tuple[str, ...]]:
+        """Analyse and embed a question; a silent embedder leaves the words."""
+        terms = self.analyser.terms(text) if text else ()
+        degraded: tuple[str, ...] = ()
+        if vector is None and text:
+            try:
+                vector = await self.embedder.embed_query(text)
+            except EmbedderUnavailable:
+                degraded = ("embedder",)
+        search = Search(
+            text=text, terms=terms, vector=vector, scope=scope, filter=filter, wanted=wanted
+        )
+        return search, degraded
+
+    async def gather(self, search: Search) -> Gathered:
+        """Return the verified pool: at least `wanted` candidates wherever the scope holds them."""
+        limit = max(POOL_MIN, 2 * search.wanted)
+        required: int | None = None
+        for remaining in reversed(range(ROUNDS_MAX)):
+            nominated = await self._nearest(search, limit)
+            async with self.store.reading() as tx:
+                ids = _merge(nominated, await self._by_words(tx, search, limit))
+                verified = await tx.memories.verify(ids, search.scope, search.filter)
+                required = verified.position.seq if required is None else required
+                current = _covers(nominated, verified.position.epoch, required)
+                enough = len(verified.memories) >= search.wanted or len(ids) < limit
+                if (current and enough) or not remaining:
+                    return await self._scored(tx, search, verified.memories, nominated)
+            if current:
+                limit *= 4
+            else:
+                await self.index.catch_up(search.scope)
+        raise AssertionError("the last round always returns")
+
+    async def add_linked(self, search: Search, hops: dict[MemoryId, int]) -> list[Candidate]:
+        """Return candidates reached over links that pass the filter, with their evidence."""
+        async with self.store.reading() as tx:
+            verified = await tx.memories.verify(list(hops), search.scope, search.filter)
+            gathered = await self._scored(tx, search, verified.memories, None)
+        for candidate in gathered.pool:
+            candidate.hops = hops[candidate.memory.id]
+        return gathered.pool
+
+    async def _nearest(self, search: Search, limit: int) -> VectorNominations | None:
+        if search.vector is None:
+            return None
+        return await self.index.nominate(search.vector, search.scope, search.filter, limit=limit)
+
+    @staticmethod
+    async def _by_words(tx: Transaction, search: Search, limit: int) -> list[MemoryId]:
+        if not search.terms:
+            return []
+        return await tx.lexicon.nominate(search.terms, search.scope, search.filter, limit=limit)
+
+    async def _scored(
+        self,
+        tx: Transaction,
+        search: Search,
+        memories: Mapping[MemoryId, Memory],
+        nominated: VectorNominations | None,
+    ) -> Gathered:
+        pool = {id: Candidate(memory) for id, memory in memories.items()}
+        await asyncio.gather(self._add_words(tx, search, pool), self._add_cosines(search, pool))
+        exact = nominated is None or nominated.exact
+        return Gathered(list(pool.values()), (), exact)
+
+    @staticmethod
+    async def _add_words(tx: Transaction, search: Search, pool: dict[MemoryId, Candidate]) -> None:
+        if not search.terms or not pool:
+            return
+        evidence = await tx.lexicon.evidence(list(pool), search.terms, search.scope)
+        for id, (own, context) in evidence.documents.items():
+            candidate = pool[id]
+            candidate.lexical = bm25(search.terms, own, evidence.own)
+            candidate.context_lexical = bm25(search.terms, context, evidence.context)
+            candidate.coverage = coverage(search.terms, own, evidence.own)
+
+    async def _add_cosines(self, search: Search, pool: dict[MemoryId, Candidate]) -> None:
+        if search.vector is None:
+            return
+        found = await self.index.similarities(search.vector, list(pool))
+        for id, (own, context) in found.items():
+            pool[id].cosine = own
+            pool[id].context_cosine = context
+
+
+def _merge(nominated: VectorNominations | None, words: Sequence[MemoryId]) -> list[MemoryId]:
+    near = () if nominated is None else (*nominated.own, *nominated.context)
+    return list(dict.fromkeys([*(id for id, _ in near), *words]))
+
+
+def _covers(nominated: VectorNominations | None, epoch: str, seq: int) -> bool:
+    if nominated is None:
+        return True
+    return nominated.position.epoch == epoch and nominated.position.seq >= seq

@@ -1,0 +1,253 @@
+"""Keep what is derived from text in step with it: lexical rows at once, vectors soon after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from application.sequencing import Sequencer
+from domain.draft import Wait
+from domain.errors import EmbedderUnavailable
+from domain.events import EventType
+from domain.lexical import AnalysedText
+from domain.memory import Memory, MemoryId
+from domain.ports import (
+    Analyser,
+    CanonicalStore,
+    Embedder,
+    Embedding,
+    EmbeddingTask,
+    EventBus,
+    SessionPlace,
+    Transaction,
+)
+from domain.texts import context_text, own_text, text_hash
+from domain.vector import Role
+
+EMBED_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Memories with their session neighbours, as one transaction sees them."""
+
+    memories: dict[MemoryId, Memory]
+    places: dict[MemoryId, SessionPlace]
+
+    def context_of(self, id: MemoryId) -> str | None:
+        """Return the text among neighbours, None where there are none."""
+        place = self.places.get(id)
+        if place is None or (place.previous is None and place.next is None):
+            return None
+        previous = self.memories.get(place.previous) if place.previous else None
+        following = self.memories.get(place.next) if place.next else None
+        return context_text(previous, self.memories[id], following)
+
+
+async def surroundings(
+    tx: Transaction, ids: Sequence[MemoryId], known: dict[MemoryId, Memory] | None = None
+) -> Surroundings:
+    """Read memories and their neighbours; `known` saves reading what was just written."""
+    memories = dict(known or {})
+    places = await tx.memories.session_places(ids)
+    needed = [*ids, *_ends(places.values())]
+    memories.update(
+        await tx.memories.get([id for id in dict.fromkeys(needed) if id not in memories])
+    )
+    return Surroundings(memories, places)
+
+
+def _ends(places: Iterable[SessionPlace]) -> list[MemoryId]:
+    return [end for place in places for end in (place.previous, place.next) if end is not None]
+
+
+def _alone(near: Surroundings, ids: Sequence[MemoryId]) -> list[EmbeddingTask]:
+    """Name the context vectors of memories in a session that have no neighbour (any more)."""
+    return [
+        EmbeddingTask(id, near.memories[id].namespace, Role.CONTEXT, near.memories[id].version)
+        for id in ids
+        if id in near.places and near.context_of(id) is None
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexer:
+    """Writes lexical rows inside a change, and fills in vectors after it."""
+
+    store: CanonicalStore
+    analyser: Analyser
+    embedder: Embedder
+    bus: EventBus
+    now: Callable[[], datetime]
+    new_event_id: Callable[[], str]
+    wait_seconds: float = 60.0
+
+    async def refresh(
+        self,
+        tx: Transaction,
+        sequencer: Sequencer,
+        *,
+        rewritten: dict[MemoryId, Memory],
+        given: frozenset[MemoryId],
+        once_beside: Iterable[MemoryId],
+        wait: Wait,
+    ) -> list[MemoryId]:
+        """Re-index memories whose text changed, and all that stand or stood beside them.
+
+        `given` have their own vector from the caller; `once_beside` are ids that were neighbours
+        before the change. Returns the ids whose vectors are now missing.
+        """
+        ids = list(rewritten)
+        near = await surroundings(tx, ids, rewritten)
+        beside = [
+            id
+            for id in dict.fromkeys([*_ends(near.places.values()), *once_beside])
+            if id not in rewritten
+        ]
+        around = await surroundings(tx, beside, near.memories)
+        whole = Surroundings(around.memories, {**around.places, **near.places})
+        affected = [id for id in [*ids, *beside] if id in whole.memories]
+        if not affected:
+            return []
+        await tx.lexicon.put({id: self._analysed(whole, id) for id in affected})
+        tasks = self._tasks(whole, affected, rewritten, given)
+        await self._queue(tx, tasks, wait)
+        await tx.embeddings.drop(_alone(whole, affected))
+        for id in beside:
+            if id in whole.memories:
+                memory = whole.memories[id]
+                sequencer.note(memory, EventType.EMBEDDED, changed=("context",))
+        return list(dict.fromkeys(task.memory_id for task in tasks))
+
+    async def _queue(self, tx: Transaction, tasks: list[EmbeddingTask], wait: Wait) -> None:
+        lease = self.now() + timedelta(seconds=self.wait_seconds) if wait is Wait.INDEXED else None
+        if tasks:
+            await tx.embeddings.queue(tasks, model=self.embedder.model.id, lease_until=lease)
+
+    def _analysed(self, near: Surroundings, id: MemoryId) -> AnalysedText:
+        own = self.analyser.terms(own_text(near.memories[id]))
+        context = near.context_of(id)
+        return AnalysedText(own, own if context is None else self.analyser.terms(context))
+
+    @staticmethod
+    def _tasks(
+        near: Surroundings,
+        affected: Sequence[MemoryId],
+        rewritten: dict[MemoryId, Memory],
+        given: frozenset[MemoryId],
+    ) -> list[EmbeddingTask]:
+        tasks = []
+        for id in affected:
+            memory = near.memories[id]
+            if id in rewritten and id not in given:
+                tasks.append(EmbeddingTask(id, memory.namespace, Role.OWN, memory.version))
+            if near.context_of(id) is not None:
+                tasks.append(EmbeddingTask(id, memory.namespace, Role.CONTEXT, memory.version))
+        return tasks
+
+    async def fill(self, ids: Sequence[MemoryId]) -> bool:
+        """Compute what is missing for `ids`; False when it took too long or nothing answered."""
+        model = self.embedder.model.id
+        try:
+            async with asyncio.timeout(self.wait_seconds):
+                for start in range(0, len(ids), EMBED_CHUNK):
+                    await self._fill_chunk(ids[start : start + EMBED_CHUNK])
+                async with self.store.reading() as tx:
+                    return await tx.embeddings.pending(model, ids) == 0
+        except (EmbedderUnavailable, TimeoutError):
+            return False
+
+    async def _fill_chunk(self, ids: Sequence[MemoryId]) -> None:
+        async with self.store.reading() as tx:
+            near = await surroundings(tx, ids)
+            present = {v.memory_id: v for v in await tx.embeddings.of(ids, self.embedder.model.id)}
+        tasks = []
+        for id in ids:
+            memory = near.memories.get(id)
+            if memory is None:
+                continue
+            stored = present.get(id)
+            if stored is None or stored.own is None:
+                tasks.append(EmbeddingTask(id, memory.namespace, Role.OWN, memory.version))
+            if near.context_of(id) is not None and (stored is None or stored.context is None):
+                tasks.append(EmbeddingTask(id, memory.namespace, Role.CONTEXT, memory.version))
+        await self.compute(tasks, near)
+
+    async def drain(self, *, limit: int, lease_seconds: float = 120.0) -> int:
+        """Compute up to `limit` waiting vectors; return how many were claimed (0: nothing waits).
+
+        Raises `EmbedderUnavailable`; the lease then runs out and the work is taken up again.
+        """
+        now = self.now()
+        async with self.store.writing() as tx:
+            tasks = await tx.embeddings.claim(
+                self.embedder.model.id,
+                now=now,
+                lease_until=now + timedelta(seconds=lease_seconds),
+                limit=limit,
+            )
+        if tasks:
+            async with self.store.reading() as tx:
+                near = await surroundings(tx, list(dict.fromkeys(t.memory_id for t in tasks)))
+            await self.compute(tasks, near)
+        return len(tasks)
+
+    async def compute(self, tasks: Sequence[EmbeddingTask], near: Surroundings) -> None:
+        """Embed the texts that `near` shows and store those that are still the live ones."""
+        texts: list[tuple[EmbeddingTask, str]] = []
+        for task in tasks:
+            text = self._text_of(task, near)
+            if text is not None:
+                texts.append((task, text))
+        vectors = await self.embedder.embed_passages([text for _, text in texts]) if texts else []
+        computed = [
+            Embedding(
+                task.memory_id,
+                near.memories[task.memory_id].version,
+                task.role,
+                self.embedder.model.id,
+                text_hash(text),
+                vector,
+            )
+            for (task, text), vector in zip(texts, vectors, strict=True)
+        ]
+        await self._store(computed, near)
+
+    @staticmethod
+    def _text_of(task: EmbeddingTask, near: Surroundings) -> str | None:
+        memory = near.memories.get(task.memory_id)
+        if memory is None:
+            return None
+        return own_text(memory) if task.role is Role.OWN else near.context_of(task.memory_id)
+
+    async def _store(self, computed: list[Embedding], near: Surroundings) -> None:
+        if not computed:
+            return
+        async with self.store.writing() as tx:
+            fresh = await self._still_live(tx, computed)
+            namespaces = {near.memories[e.memory_id].namespace for e in fresh}
+            sequencer = Sequencer(await tx.feed.lock(namespaces), self.now(), self.new_event_id)
+            roles: dict[MemoryId, list[str]] = {}
+            for embedding in await tx.embeddings.store(fresh):
+                roles.setdefault(embedding.memory_id, []).append(embedding.role.value)
+            for id, names in roles.items():
+                sequencer.note(near.memories[id], EventType.EMBEDDED, changed=tuple(sorted(names)))
+            await tx.feed.append(sequencer.events)
+        await self.bus.publish(namespaces)
+
+    @staticmethod
+    async def _still_live(tx: Transaction, computed: list[Embedding]) -> list[Embedding]:
+        """Keep the vectors whose text, neighbours included, has not changed meanwhile."""
+        near = await surroundings(tx, list(dict.fromkeys(e.memory_id for e in computed)))
+        fresh = []
+        for embedding in computed:
+            memory = near.memories.get(embedding.memory_id)
+            if memory is None:
+                continue
+            own = embedding.role is Role.OWN
+            text = own_text(memory) if own else near.context_of(memory.id)
+            if text is not None and text_hash(text) == embedding.input_hash:
+                fresh.append(embedding)
+        return fresh

@@ -1,0 +1,157 @@
+"""Recall: find what answers a question, and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from application.candidates import Gatherer, Search
+from application.planning import Planner
+from domain.errors import InvalidInput
+from domain.link import Direction
+from domain.memory import checked_text
+from domain.namespace import NamespacePolicy, root_of
+from domain.ports import CanonicalStore, MemoryGraph
+from domain.ranking import (
+    Candidate,
+    Tuning,
+    context_block,
+    diversify,
+    fuse,
+    listen,
+    ordered,
+    relevance,
+    tuned,
+    weigh,
+)
+from domain.recall import HOPS_MAX, Hit, RecallAnswer, RecallQuery
+
+QUERY_BYTES_MAX = 16 * 1024
+EXPAND_FROM = 10
+EXPAND_LIMIT = 50
+BUDGET_TOKENS_MAX = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """Answer a question with ranked memories. Raises `InvalidInput` naming the field."""
+
+    store: CanonicalStore
+    gatherer: Gatherer
+    graph: MemoryGraph
+    planner: Planner
+    now: Callable[[], datetime]
+    elapsed: Callable[[], float]
+    k_max: int
+
+    async def __call__(self, query: RecallQuery) -> RecallAnswer:
+        """Return the best `k` memories of the scope that pass the filter."""
+        started = self.elapsed()
+        self._check(query)
+        tuning = await self._tuning(query)
+        search, degraded = await self._prepare(query)
+        gathered = await self.gatherer.gather(search)
+        pool = self._rank(gathered.pool, query, tuning)
+        if query.expand:
+            pool = await self._expand(pool, search, query, tuning)
+        ranked = await self._diversified(pool, search, tuning)
+        hits = self._hits(ranked, query)
+        context = None
+        if query.budget_tokens is not None:
+            context = context_block([hit.memory for hit in hits], query.budget_tokens)
+        return RecallAnswer(
+            hits=hits,
+            context=context,
+            degraded=(*degraded, *gathered.degraded),
+            exact=gathered.exact,
+            took_ms=(self.elapsed() - started) * 1000,
+        )
+
+    def _check(self, query: RecallQuery) -> None:
+        if query.text is None and query.vector is None:
+            raise InvalidInput("query", "give query, vector, or both")
+        if query.text is not None:
+            checked_text(query.text, "query")
+            if not query.text.strip():
+                raise InvalidInput("query", "is empty")
+            if len(query.text.encode()) > QUERY_BYTES_MAX:
+                raise InvalidInput("query", f"is longer than {QUERY_BYTES_MAX} bytes")
+        if not 1 <= query.k <= self.k_max:
+            raise InvalidInput("k", f"must be 1 to {self.k_max}")
+        if not 0 <= query.expand <= HOPS_MAX:
+            raise InvalidInput("expand", f"must be 0 to {HOPS_MAX} hops")
+        if query.min_relevance is not None and not 0 <= query.min_relevance <= 1:
+            raise InvalidInput("min_relevance", "must be 0 to 1")
+        if query.budget_tokens is not None and not 1 <= query.budget_tokens <= BUDGET_TOKENS_MAX:
+            raise InvalidInput("budget_tokens", f"must be 1 to {BUDGET_TOKENS_MAX}")
+        if query.rerank:
+            raise InvalidInput("rerank", "no reranker is configured")
+
+    async def _tuning(self, query: RecallQuery) -> Tuning:
+        async with self.store.reading() as tx:
+            policy: NamespacePolicy = await tx.namespaces.policy(query.scope.namespace)
+        return tuned(
+            [(policy.weights, policy.signals), (query.weights, query.signals)],
+            half_life_days=policy.half_life_days,
+            now=query.as_of or self.now(),
+        )
+
+    async def _prepare(self, query: RecallQuery) -> tuple[Search, tuple[str, ...]]:
+        vector = None if query.vector is None else self.planner.checked_vector(query.vector)
+        moment = None if query.include_expired else query.as_of or self.now()
+        filter = replace(query.filter, valid_at=moment)
+        return await self.gatherer.prepare(query.text, vector, query.scope, filter, query.k)
+
+    @staticmethod
+    def _rank(pool: list[Candidate], query: RecallQuery, tuning: Tuning) -> list[Candidate]:
+        fuse(pool, tuning)
+        if query.text is not None:
+            listen(pool, query.text, tuning)
+        weigh(pool, tuning)
+        return ordered(pool)
+
+    async def _expand(
+        self, pool: list[Candidate], search: Search, query: RecallQuery, tuning: Tuning
+    ) -> list[Candidate]:
+        """Let the best hits bring along what they are linked to."""
+        if not pool:
+            return pool
+        root = root_of(query.scope.namespace)
+        await self.graph.catch_up(root)
+        walk = await self.graph.neighbors(
+            [candidate.memory.id for candidate in pool[:EXPAND_FROM]],
+            root,
+            direction=Direction.BOTH,
+            type=None,
+            depth=query.expand,
+            limit=EXPAND_LIMIT,
+        )
+        hops = {id: depth for id, depth, _ in walk.steps if depth}
+        known = {candidate.memory.id: candidate for candidate in pool}
+        for id in hops.keys() & known.keys():
+            known[id].hops = hops.pop(id)
+        linked = await self.gatherer.add_linked(search, hops) if hops else []
+        return self._rank([*pool, *linked], query, tuning)
+
+    async def _diversified(
+        self, ranked: list[Candidate], search: Search, tuning: Tuning
+    ) -> list[Candidate]:
+        head = ranked[: 2 * search.wanted][:100]
+        if len(head) < 2 or not tuning.weight("diversity"):
+            return ranked
+        likeness = await self.gatherer.index.pairwise([c.memory.id for c in head])
+        diversify(head, likeness, tuning)
+        return ordered(ranked)
+
+    @staticmethod
+    def _hits(ranked: list[Candidate], query: RecallQuery) -> tuple[Hit, ...]:
+        hits = []
+        for candidate in ranked:
+            likely = relevance(candidate)
+            if query.min_relevance is None or likely >= query.min_relevance:
+                parts = {name: value for name, value in candidate.parts.items() if value}
+                hits.append(Hit(candidate.memory, candidate.score, likely, parts))
+            if len(hits) == query.k:
+                break
+        return tuple(hits)

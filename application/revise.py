@@ -1,0 +1,118 @@
+"""Revise a memory: a new version; the one before stays in its history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import cast
+
+from application.indexing import Indexer
+from application.planning import Planner
+from application.sequencing import Sequencer
+from domain.draft import Changes, Remembered, Wait
+from domain.errors import InvalidInput, MemoryNotFound, VersionConflict
+from domain.events import EventType
+from domain.memory import Limits, Memory, MemoryId
+from domain.ports import CanonicalStore, Embedding, EventBus, Transaction
+from domain.revision import Checks, changed_fields, revised, text_changed
+from domain.vector import Role, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revise:
+    """Change fields of one memory.
+
+    Raises `MemoryNotFound`, `VersionConflict` when `expected_version` is not the live one, and
+    `InvalidInput`. Changing nothing makes no version.
+    """
+
+    store: CanonicalStore
+    planner: Planner
+    indexer: Indexer
+    bus: EventBus
+    now: Callable[[], datetime]
+    new_event_id: Callable[[], str]
+    limits: Limits
+
+    async def __call__(
+        self,
+        id: MemoryId,
+        changes: Changes,
+        *,
+        expected_version: int | None = None,
+        wait: Wait = Wait.INDEXED,
+        actor: str,
+    ) -> Remembered:
+        """Return the memory as it is now."""
+        vector = self._vector(changes)
+        async with self.store.writing() as tx:
+            before = (await tx.memories.get([id])).get(id)
+            if before is None:
+                raise MemoryNotFound(id)
+            sequencer = Sequencer(
+                await tx.feed.lock([before.namespace]), self.now(), self.new_event_id
+            )
+            before = (await tx.memories.get([id])).get(id)
+            if before is None:
+                raise MemoryNotFound(id)
+            if expected_version is not None and expected_version != before.version:
+                raise VersionConflict(id, expected=expected_version, actual=before.version)
+            after = revised(before, changes, checks=Checks(self.limits, self.now()))
+            after, missing = await self._record(
+                tx, sequencer, before, after, vector=vector, wait=wait, actor=actor
+            )
+        await self.bus.publish([after.namespace])
+        indexed = not missing
+        if wait is Wait.INDEXED and missing:
+            indexed = await self.indexer.fill(missing)
+        return Remembered(after, indexed, deduplicated=False)
+
+    async def _record(
+        self,
+        tx: Transaction,
+        sequencer: Sequencer,
+        before: Memory,
+        after: Memory,
+        *,
+        vector: Vector | None,
+        wait: Wait,
+        actor: str,
+    ) -> tuple[Memory, list[MemoryId]]:
+        missing: list[MemoryId] = []
+        if after is not before:
+            await self._check_place(tx, after)
+            changed = changed_fields(before, after)
+            after = replace(after, seq=sequencer.note(after, EventType.REVISED, changed=changed))
+            places = await tx.memories.session_places([after.id])
+            await tx.memories.replace([after], actor=actor)
+            if text_changed(changed):
+                missing = await self.indexer.refresh(
+                    tx,
+                    sequencer,
+                    rewritten={after.id: after},
+                    given=frozenset({after.id} if vector else ()),
+                    once_beside=[e for p in places.values() for e in (p.previous, p.next) if e],
+                    wait=wait,
+                )
+        if vector is not None:
+            model = self.planner.model().id
+            given = Embedding(after.id, after.version, Role.OWN, model, "given", vector)
+            await tx.embeddings.store([given])
+            sequencer.note(after, EventType.EMBEDDED, changed=("own",))
+        await tx.feed.append(sequencer.events)
+        return after, missing
+
+    @staticmethod
+    async def _check_place(tx: Transaction, after: Memory) -> None:
+        if after.coordinate is None:
+            return
+        there = await tx.memories.by_coordinate(after.namespace, [after.coordinate])
+        if any(other.id != after.id for other in there.values()):
+            raise InvalidInput("coordinate", "is occupied by another memory of the namespace")
+
+    def _vector(self, changes: Changes) -> Vector | None:
+        vector = changes.given().get("vector")
+        if vector is None:
+            return None
+        return self.planner.checked_vector(cast("Sequence[float]", vector))

@@ -1,0 +1,264 @@
+"""Rank a pool of candidates: normalised score fusion, then what is known beside the words.
+
+Each stage is a pure function that adds named parts to candidates; a score is the sum of its parts.
+The weights were measured as docs/recall.md describes; `benchmarks/locomo.py` reproduces the figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.conversation import (
+    asks_when,
+    date_match,
+    is_statement,
+    named_date,
+    named_speaker,
+    session_key,
+    tells_time,
+)
+from domain.errors import InvalidInput
+from domain.memory import Memory, MemoryId
+
+WEIGHTS: Mapping[str, float] = {
+    "lexical": 0.3,
+    "semantic": 0.7,
+    "context_semantic": 0.4,
+    "context_lexical": 0.3,
+    "session": 0.4,
+    "speaker": 0.2,
+    "statement": 0.15,
+    "temporal": 0.2,
+    "date": 0.2,
+    "graph": 0.3,
+    "importance": 0.1,
+    "recency": 0.2,
+    "diversity": 0.5,
+}
+SIGNALS: Mapping[str, bool] = {
+    name: True for name in WEIGHTS if name not in {"lexical", "semantic"}
+}
+SESSION_TOP = 3
+NEAR_DUPLICATE = 0.97
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A memory in the pool: raw evidence, and the parts of its score so far.
+
+    Cosines are in [-1, 1] or None where no vector is known; `lexical` and `context_lexical` are
+    BM25 scores; `coverage` is the share of the question's words it holds; `hops` the distance
+    along links from a hit.
+    """
+
+    memory: Memory
+    cosine: float | None = None
+    context_cosine: float | None = None
+    lexical: float = 0.0
+    context_lexical: float = 0.0
+    coverage: float = 0.0
+    hops: int | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """The sum of the parts."""
+        return math.fsum(self.parts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Weights and switches in force for one recall."""
+
+    weights: Mapping[str, float]
+    signals: Mapping[str, bool]
+    half_life_days: float | None
+    now: datetime
+
+    def weight(self, name: str) -> float:
+        """Return the weight of a part; 0 when its signal is off."""
+        return self.weights[name] if self.signals.get(name, True) else 0.0
+
+
+def tuned(
+    layers: Sequence[tuple[Mapping[str, float], Mapping[str, bool]]],
+    *,
+    half_life_days: float | None,
+    now: datetime,
+) -> Tuning:
+    """Lay weights and signals over the defaults; raise `InvalidInput` for unknown names."""
+    weights, signals = dict(WEIGHTS), dict(SIGNALS)
+    for more_weights, more_signals in layers:
+        for name, weight in more_weights.items():
+            if name not in WEIGHTS:
+                raise InvalidInput(f"weights.{name}", f"is not one of {', '.join(WEIGHTS)}")
+            if not math.isfinite(weight) or not 0 <= weight <= 100:
+                raise InvalidInput(f"weights.{name}", "must be a number from 0 to 100")
+            weights[name] = weight
+        for name, switch in more_signals.items():
+            if name not in SIGNALS:
+                raise InvalidInput(f"signals.{name}", f"is not one of {', '.join(SIGNALS)}")
+            signals[name] = switch
+    return Tuning(weights=weights, signals=signals, half_life_days=half_life_days, now=now)
+
+
+def fuse(pool: Sequence[Candidate], tuning: Tuning) -> None:
+    """Add the parts that come from words and meaning, each normalised over the pool.
+
+    BM25 is divided by its maximum, cosines are min-max scaled (RECALL ladder: beats rank fusion).
+    A memory without neighbours stands for its own context.
+    """
+    own = _min_max([c.cosine for c in pool])
+    context = _min_max([c.cosine if c.context_cosine is None else c.context_cosine for c in pool])
+    words = _share([c.lexical for c in pool])
+    near = _share([c.context_lexical for c in pool])
+    for index, candidate in enumerate(pool):
+        candidate.parts["lexical"] = tuning.weight("lexical") * words[index]
+        candidate.parts["semantic"] = tuning.weight("semantic") * own[index]
+        candidate.parts["context_semantic"] = tuning.weight("context_semantic") * context[index]
+        candidate.parts["context_lexical"] = tuning.weight("context_lexical") * near[index]
+    _add_sessions(pool, [(a + b) / 2 for a, b in zip(words, own, strict=True)], tuning)
+
+
+def _add_sessions(pool: Sequence[Candidate], hybrid: Sequence[float], tuning: Tuning) -> None:
+    """Lift every turn by its session: the mean of the session's best three, min-max scaled."""
+    sessions: dict[tuple[str, str, str], list[float]] = {}
+    for candidate, value in zip(pool, hybrid, strict=True):
+        key = session_key(candidate.memory)
+        if key is not None:
+            sessions.setdefault(key, []).append(value)
+    if not sessions:
+        return
+    means = {}
+    for key, values in sessions.items():
+        best = sorted(values, reverse=True)[:SESSION_TOP]
+        means[key] = math.fsum(best) / len(best)
+    scaled = dict(zip(means, _min_max(list(means.values())), strict=True))
+    for candidate in pool:
+        key = session_key(candidate.memory)
+        candidate.parts["session"] = tuning.weight("session") * (scaled[key] if key else 0.0)
+
+
+def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
+    """Add what the question says of speaker and time, where the memories come from a conversation."""
+    if not any(c.memory.source.session or c.memory.source.actor for c in pool):
+        return
+    speaker = named_speaker(
+        question, (c.memory.source.actor for c in pool if c.memory.source.actor)
+    )
+    when = asks_when(question)
+    date = named_date(question)
+    for candidate in pool:
+        memory = candidate.memory
+        spoken = memory.source.session is not None or memory.source.actor is not None
+        statement = spoken and is_statement(memory.content)
+        candidate.parts["statement"] = tuning.weight("statement") * statement
+        if speaker is not None:
+            candidate.parts["speaker"] = tuning.weight("speaker") * (memory.source.actor == speaker)
+        if when:
+            candidate.parts["temporal"] = tuning.weight("temporal") * tells_time(memory.content)
+        if date is not None:
+            match = date_match(date, memory.occurred_at)
+            candidate.parts["date"] = tuning.weight("date") * match
+
+
+def weigh(pool: Sequence[Candidate], tuning: Tuning) -> None:
+    """Add importance, recency and closeness along links.
+
+    Importance i gives (i - 1) / (i + 1), so the default of 1 changes nothing. Recency is
+    2 ** (-age / half-life), only where the namespace has a half-life; pinned memories do not age.
+    """
+    for candidate in pool:
+        memory = candidate.memory
+        importance = (memory.importance - 1) / (memory.importance + 1)
+        if importance:
+            candidate.parts["importance"] = tuning.weight("importance") * importance
+        if tuning.half_life_days:
+            age = max(0.0, (tuning.now - memory.happened_at).total_seconds() / 86400)
+            fresh = 1.0 if memory.pinned else 2.0 ** (-age / tuning.half_life_days)
+            candidate.parts["recency"] = tuning.weight("recency") * fresh
+        if candidate.hops:
+            candidate.parts["graph"] = tuning.weight("graph") / candidate.hops
+
+
+def ordered(pool: Sequence[Candidate]) -> list[Candidate]:
+    """Return the pool, best first; ties by id."""
+    return sorted(pool, key=lambda c: (-round(c.score, 9), c.memory.id))
+
+
+def diversify(
+    ranked: Sequence[Candidate], likeness: Sequence[Sequence[float]], tuning: Tuning
+) -> list[Candidate]:
+    """Move what nearly repeats a better hit behind the rest; `likeness` is `(n, n)` cosines."""
+    weight = tuning.weight("diversity")
+    for index, candidate in enumerate(ranked):
+        repeats = any(
+            likeness[index][better] >= NEAR_DUPLICATE
+            and not _different_times(candidate.memory, ranked[better].memory)
+            for better in range(index)
+        )
+        if repeats and weight:
+            candidate.parts["diversity"] = -weight
+    return ordered(ranked)
+
+
+def relevance(candidate: Candidate) -> float:
+    """Return how likely a hit answers the question (0 to 1), on unnormalised evidence.
+
+    A logistic of the better cosine and of the share of the question's words found.
+    """
+    cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
+    if not cosines:
+        return _logistic(6.0 * (candidate.coverage - 0.5))
+    return _logistic(14.0 * (max(cosines) - 0.68) + 3.0 * (candidate.coverage - 0.4))
+
+
+def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:
+    """Join the best memories into a text of at most `budget_tokens` (4 bytes count as one)."""
+    lines, left = [], budget_tokens
+    for memory in ranked:
+        date = f"[{memory.occurred_at:%Y-%m-%d %H:%M}] " if memory.occurred_at else ""
+        line = f"- {date}{memory.content}"
+        cost = token_estimate(line + "\n")
+        if cost > left:
+            continue
+        lines.append(line)
+        left -= cost
+    return "\n".join(lines)
+
+
+def token_estimate(text: str) -> int:
+    """Estimate tokens from bytes of UTF-8, on the safe side for English."""
+    return -(-len(text.encode()) // 4)
+
+
+def by_id(pool: Sequence[Candidate]) -> dict[MemoryId, Candidate]:
+    """Index a pool by memory id."""
+    return {candidate.memory.id: candidate for candidate in pool}
+
+
+def _different_times(one: Memory, other: Memory) -> bool:
+    return one.occurred_at != other.occurred_at
+
+
+def _min_max(values: Sequence[float | None]) -> list[float]:
+    known = [value for value in values if value is not None]
+    if not known:
+        return [0.0] * len(values)
+    low, high = min(known), max(known)
+    span = high - low
+    if span <= 0:
+        return [0.0 if value is None else 1.0 for value in values]
+    return [0.0 if value is None else (value - low) / span for value in values]
+
+
+def _share(values: Sequence[float]) -> list[float]:
+    high = max(values, default=0.0)
+    return [value / high if high > 0 else 0.0 for value in values]
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -500 else 0.0
