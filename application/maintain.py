@@ -1,0 +1,153 @@
+"""Look after the store: compare projections with the truth, rebuild them, report on health."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from domain.errors import SomaError
+from domain.memory import MemoryId
+from domain.namespace import Namespace, Scope, ScopeKind
+from domain.ports import CanonicalStore, Embedder, Finding, MemoryGraph, VectorIndex
+
+REQUEUE_CHUNK = 1000
+MODEL_SETTING = "embedding_model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconcile:
+    """Compare everything derived with the canonical rows; without `check`, rebuild it too."""
+
+    store: CanonicalStore
+    index: VectorIndex
+    graph: MemoryGraph
+    reindex: Reindex
+
+    async def __call__(self, *, check: bool) -> list[Finding]:
+        """Return what was not as it must be."""
+        findings = await self.store.check()
+        if not check:
+            await self.index.reset()
+            await self.graph.reset()
+            await self.reindex()
+        return findings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reindex:
+    """Queue every vector that is missing; the background indexer computes them."""
+
+    store: CanonicalStore
+    embedder: Embedder
+
+    async def __call__(self) -> int:
+        """Return how many vectors wait now."""
+        model = self.embedder.model.id
+        after: MemoryId | None = None
+        while True:
+            async with self.store.writing() as tx:
+                after = await tx.embeddings.requeue(model, limit=REQUEUE_CHUNK, after=after)
+            if after is None:
+                break
+        async with self.store.reading() as tx:
+            return await tx.embeddings.pending(model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """Count the vectors that are still missing."""
+
+    store: CanonicalStore
+    embedder: Embedder
+
+    async def __call__(self, scope: Scope | None = None) -> int:
+        """Count everywhere, or in the namespaces of a scope."""
+        async with self.store.reading() as tx:
+            if scope is None:
+                return await tx.embeddings.pending(self.embedder.model.id)
+            waiting = 0
+            after: Namespace | None = None
+            while page := await tx.namespaces.stats(scope, limit=1000, after=after):
+                waiting += sum(entry.pending_vectors for entry in page)
+                after = page[-1].path
+                if scope.kind is ScopeKind.EXACT:
+                    break
+            return waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnose:
+    """Ask everything Soma depends on whether it works."""
+
+    store: CanonicalStore
+    embedder: Embedder
+    pending: Pending
+    facts: Mapping[str, str]
+
+    async def __call__(self) -> list[Check]:
+        """Return one line for each thing, good or bad."""
+        checks = [Check(name, True, value) for name, value in self.facts.items()]
+        checks.append(await self._try("store", self._store))
+        checks.append(await self._try("embedder", self._embedder))
+        checks.append(await self._try("vectors", self._vectors))
+        return checks
+
+    async def health(self) -> dict[str, str]:
+        """Return "ok" or the reason for each dependency, cheaply."""
+        check = await self._try("store", self._store_answers)
+        return {"store": "ok" if check.ok else check.detail, "embedder": self.embedder.model.id}
+
+    @staticmethod
+    async def _try(name: str, ask: Callable[[], Awaitable[str]]) -> Check:
+        try:
+            return Check(name, True, await ask())
+        except SomaError as error:
+            return Check(name, False, str(error))
+
+    async def _store_answers(self) -> str:
+        await self.store.ping()
+        return "answers"
+
+    async def _store(self) -> str:
+        findings = await self.store.check()
+        if findings:
+            raise SomaError("; ".join(f"{f.subject}: {f.detail}" for f in findings[:5]))
+        return "consistent"
+
+    async def _embedder(self) -> str:
+        await self.embedder.embed_query("is anybody there")
+        return f"{self.embedder.model.id}, {self.embedder.model.dimension} dimensions"
+
+    async def _vectors(self) -> str:
+        return f"{await self.pending()} waiting to be computed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenModel:
+    """Make sure the store and the embedder speak of the same model before anything is served."""
+
+    store: CanonicalStore
+    embedder: Embedder
+    reindex: Reindex
+
+    async def __call__(self) -> bool:
+        """Return True when the model is new here, so that all vectors were queued again."""
+        model = self.embedder.model.id
+        async with self.store.reading() as tx:
+            known = await tx.settings.get(MODEL_SETTING)
+        if known == model:
+            return False
+        async with self.store.writing() as tx:
+            await tx.settings.set(MODEL_SETTING, model)
+        if known is not None:
+            await self.reindex()
+        return known is not None

@@ -1,0 +1,295 @@
+"""Carry memories out of a store and into another, one streamed pass each way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from application.connect import both_ends
+from application.indexing import Indexer
+from application.planning import Planner
+from application.remember import RememberBatch, check_same_root
+from application.sequencing import Sequencer
+from domain.draft import Draft, Wait
+from domain.errors import InvalidInput, NotFound, SomaError, TooLarge
+from domain.events import EventType
+from domain.filter import Filter
+from domain.link import Link, check_link_type, check_weight
+from domain.memory import (
+    Life,
+    Limits,
+    Memory,
+    MemoryId,
+    check_content,
+    check_coordinate,
+    check_importance,
+    check_payload,
+    check_tags,
+    check_validity,
+    content_hash,
+)
+from domain.namespace import Scope, parse_namespace
+from domain.ports import CanonicalStore, Cursor, Embedding, EventBus, Transaction
+from domain.transfer import (
+    ExportedLink,
+    ExportedMemory,
+    ExportedVersion,
+    ExportRecord,
+    ImportLine,
+    ImportReport,
+    LineError,
+)
+from domain.vector import Role, Vector
+
+PAGE = 500
+BATCH = 500
+ERRORS_MAX = 1000
+ID_LENGTH_MAX = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Stream every live memory of a scope with its versions, then the links, page by page."""
+
+    store: CanonicalStore
+    planner: Planner
+
+    async def __call__(self, scope: Scope, *, vectors: bool = False) -> AsyncIterator[ExportRecord]:
+        """Yield records; `vectors` adds each memory's own vector."""
+        after: Cursor | None = None
+        while True:
+            async with self.store.reading() as tx:
+                page = await tx.memories.find(scope, Filter(), limit=PAGE, after=after)
+                records = await self._records(tx, page, vectors)
+            for record in records:
+                yield record
+            if len(page) < PAGE:
+                break
+            after = Cursor(page[-1].happened_at, page[-1].id)
+        last: tuple[str, str, str] | None = None
+        while True:
+            async with self.store.reading() as tx:
+                links = await tx.links.page(scope, limit=PAGE, after=last)
+            for link in links:
+                yield ExportedLink(link)
+            if len(links) < PAGE:
+                return
+            last = (links[-1].source, links[-1].target, links[-1].type)
+
+    async def _records(
+        self, tx: Transaction, page: Sequence[Memory], vectors: bool
+    ) -> list[ExportRecord]:
+        own: dict[MemoryId, Vector | None] = {}
+        if vectors and page:
+            found = await tx.embeddings.of([m.id for m in page], self.planner.model().id)
+            own = {entry.memory_id: entry.own for entry in found}
+        records: list[ExportRecord] = []
+        for memory in page:
+            records.append(ExportedMemory(memory, own.get(memory.id)))
+            if memory.version > 1:
+                history = await tx.memories.history(memory.id)
+                records.extend(ExportedVersion(v) for v in history if v.version != memory.version)
+        return records
+
+
+@dataclass
+class _Tally:
+    imported: int = 0
+    skipped: int = 0
+    errors_total: int = 0
+    errors: list[LineError] = field(default_factory=list)
+
+    def fail(self, line: int, detail: str) -> None:
+        self.errors_total += 1
+        if len(self.errors) < ERRORS_MAX:
+            self.errors.append(LineError(line, detail))
+
+    def report(self) -> ImportReport:
+        return ImportReport(self.imported, self.skipped, tuple(self.errors), self.errors_total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportLines:
+    """Load lines in batches, each one transaction; a bad line is reported and the rest loads.
+
+    Memories that are present are skipped, forgotten ones refused. Memory use does not grow with
+    the number of lines.
+    """
+
+    store: CanonicalStore
+    remember: RememberBatch
+    planner: Planner
+    indexer: Indexer
+    bus: EventBus
+    now: Callable[[], datetime]
+    new_event_id: Callable[[], str]
+    limits: Limits
+
+    async def __call__(
+        self, lines: AsyncIterator[ImportLine], *, wait: Wait = Wait.STORED, actor: str
+    ) -> ImportReport:
+        """Return how many lines were loaded, skipped, and wrong."""
+        tally = _Tally()
+        batch: list[ImportLine] = []
+        async for line in lines:
+            if line.record is None:
+                tally.fail(line.number, line.error or "cannot be read")
+                continue
+            if batch and (len(batch) >= BATCH or type(line.record) is not type(batch[0].record)):
+                await self._load(batch, tally, wait, actor)
+                batch = []
+            batch.append(line)
+        if batch:
+            await self._load(batch, tally, wait, actor)
+        return tally.report()
+
+    async def _load(self, batch: list[ImportLine], tally: _Tally, wait: Wait, actor: str) -> None:
+        """Load a batch at once; when one line spoils it, each line by itself."""
+        loaders = {
+            Draft: self._drafts,
+            ExportedMemory: self._memories,
+            ExportedVersion: self._versions,
+            ExportedLink: self._links,
+        }
+        load = loaders[type(batch[0].record)]
+        try:
+            imported = await load(batch, wait, actor)
+        except (InvalidInput, TooLarge, NotFound) as error:
+            if len(batch) == 1:
+                tally.fail(batch[0].number, _bare(error))
+                return
+            middle = len(batch) // 2
+            await self._load(batch[:middle], tally, wait, actor)
+            await self._load(batch[middle:], tally, wait, actor)
+            return
+        tally.imported += imported
+        tally.skipped += len(batch) - imported
+
+    async def _drafts(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+        drafts = [line.record for line in batch if isinstance(line.record, Draft)]
+        stored = await self.remember(drafts, wait=wait, actor=actor)
+        return sum(not result.deduplicated for result in stored)
+
+    async def _memories(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+        records = [line.record for line in batch if isinstance(line.record, ExportedMemory)]
+        checked = {r.memory.id: (self._checked(r.memory), self._vector(r.vector)) for r in records}
+        async with self.store.writing() as tx:
+            heads = await tx.feed.lock({memory.namespace for memory, _ in checked.values()})
+            sequencer = Sequencer(heads, self.now(), self.new_event_id)
+            fresh: dict[MemoryId, Memory] = {}
+            for id, (memory, _) in checked.items():
+                if await self._absent(tx, id, memory):
+                    seq = sequencer.note(memory, EventType.REMEMBERED)
+                    fresh[id] = replace(memory, seq=seq)
+            await tx.memories.add(list(fresh.values()), actor=actor)
+            model = self.planner.model().id
+            given = [
+                Embedding(id, fresh[id].version, Role.OWN, model, "given", vector)
+                for id, (_, vector) in checked.items()
+                if vector is not None and id in fresh
+            ]
+            missing = await self.indexer.refresh(
+                tx,
+                sequencer,
+                rewritten=fresh,
+                given=frozenset(embedding.memory_id for embedding in given),
+                once_beside=(),
+                wait=wait,
+            )
+            await tx.embeddings.store(given)
+            await tx.feed.append(sequencer.events)
+        await self.bus.publish(heads)
+        if wait is Wait.INDEXED:
+            await self.indexer.fill(missing)
+        return len(fresh)
+
+    @staticmethod
+    async def _absent(tx: Transaction, id: MemoryId, memory: Memory) -> bool:
+        life, _ = await tx.memories.life(id)
+        if life in {Life.FORGOTTEN, Life.ERASED}:
+            raise InvalidInput("memory.id", f"{id} was forgotten here and does not come back")
+        if life is Life.LIVE:
+            return False
+        if memory.coordinate is not None:
+            taken = await tx.memories.by_coordinate(memory.namespace, [memory.coordinate])
+            if taken:
+                raise InvalidInput("memory.coordinate", "is occupied by another memory")
+        return True
+
+    async def _versions(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+        entries = [
+            line.record.version for line in batch if isinstance(line.record, ExportedVersion)
+        ]
+        async with self.store.writing() as tx:
+            fresh = []
+            for entry in entries:
+                self._checked(entry.memory)
+                history = await tx.memories.history(entry.memory.id)
+                if not history:
+                    raise InvalidInput("version.memory.id", "is not among the memories here")
+                if entry.version >= history[0].version:
+                    raise InvalidInput("version.version", "is not below the memory's own version")
+                if all(entry.version != known.version for known in history):
+                    fresh.append(entry)
+            await tx.versions.add(fresh)
+        return len(fresh)
+
+    async def _links(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+        links = [line.record.link for line in batch if isinstance(line.record, ExportedLink)]
+        async with self.store.writing() as tx:
+            ends = {}
+            for link in links:
+                check_link_type(link.type, "link.type")
+                check_weight(link.weight)
+                check_payload(link.properties, self.limits)
+                one, other = await both_ends(tx, link.source, link.target)
+                check_same_root(one.namespace, other.namespace)
+                ends[link.source, link.target] = (one, other)
+            spaces = {end.namespace for pair in ends.values() for end in pair}
+            sequencer = Sequencer(await tx.feed.lock(spaces), self.now(), self.new_event_id)
+            stored: list[Link] = []
+            for link in links:
+                one, other = ends[link.source, link.target]
+                seq = sequencer.note_link(link, one, other, EventType.LINKED)
+                stored.append(replace(link, seq=seq))
+            await tx.links.put(stored)
+            await tx.feed.append(sequencer.events)
+        await self.bus.publish(spaces)
+        return len(stored)
+
+    def _vector(self, vector: Vector | None) -> Vector | None:
+        expected = self.planner.model().dimension
+        if vector is not None and vector.dimension != expected:
+            raise InvalidInput("vector", f"has {vector.dimension} dimensions, not {expected}")
+        return vector
+
+    def _checked(self, memory: Memory) -> Memory:
+        """Check an exported memory as strictly as a new one: the file may come from anywhere."""
+        if not 1 <= len(memory.id) <= ID_LENGTH_MAX or not memory.id.replace("-", "").isalnum():
+            raise InvalidInput("memory.id", "is not an id")
+        if memory.version < 1:
+            raise InvalidInput("memory.version", "must be at least 1")
+        check_content(memory.content, self.limits)
+        check_validity(memory.valid_from, memory.valid_to)
+        identity = content_hash(
+            content=memory.content,
+            kind=memory.kind,
+            valid_from=memory.valid_from,
+            valid_to=memory.valid_to,
+            occurred_at=memory.occurred_at,
+            source=memory.source,
+        )
+        return replace(
+            memory,
+            namespace=parse_namespace(memory.namespace, "memory.namespace"),
+            payload=check_payload(memory.payload, self.limits),
+            tags=check_tags(memory.tags),
+            coordinate=check_coordinate(memory.coordinate, "memory.coordinate"),
+            importance=check_importance(memory.importance),
+            content_hash=identity,
+        )
+
+
+def _bare(error: SomaError) -> str:
+    return str(error).removeprefix("memories[0].")
