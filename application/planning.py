@@ -10,7 +10,7 @@ from domain.draft import Draft, Remembered
 from domain.errors import DimensionMismatch, InvalidInput
 from domain.memory import Limits, Memory, MemoryId
 from domain.namespace import Namespace, NamespacePolicy
-from domain.ports import Embedding, IdempotencyRecord, Transaction
+from domain.ports import Embedder, Embedding, IdempotencyRecord, Transaction
 from domain.revision import Checks, changed_fields, new_memory, stored_again, text_changed
 from domain.vector import EmbeddingModel, Role, Vector, unit_vector
 
@@ -72,9 +72,13 @@ class Plan:
 class Planner:
     """Coordinate beats content: a place is one memory; else equal content is one memory."""
 
-    model: Callable[[], EmbeddingModel]
+    embedder: Embedder
     new_id: Callable[[], MemoryId]
     limits: Limits
+
+    def model(self) -> EmbeddingModel:
+        """Return the model that given vectors must match."""
+        return self.embedder.model
 
     async def plan(self, tx: Transaction, drafts: Sequence[Draft], at: datetime) -> Plan:
         """Check all drafts and look up what they repeat; counters must be locked."""
