@@ -1,0 +1,210 @@
+"""Settings: `SOMA_*` variables over `soma.toml` over defaults, read once at the start."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from domain.errors import ConfigurationError
+
+_PREFIX = "SOMA_"
+_CONFIG = "SOMA_CONFIG"
+_CONFIG_FILE = "soma.toml"
+_SERVER_PROFILE = {
+    "SOMA_POSTGRES_URL",
+    "SOMA_REDIS_URL",
+    "SOMA_QDRANT_URL",
+    "SOMA_KAFKA_SERVERS",
+}
+_MASK = "********"
+_URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Bytes = Annotated[int, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+#: Settings that are never shown and may come from a file named by `<variable>_FILE`.
+SECRETS = frozenset({"bootstrap_key", "key"})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be configured. docs/configuration.md says what each one means."""
+
+    data_dir: Path
+    host: _Text = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
+    bootstrap_key: _Text | None = None
+    url: _Text | None = None
+    key: _Text | None = None
+    namespace: _Text = "default"
+    embedder: Literal["bge-small", "none"] = "bge-small"
+    vector_dimension: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 384
+    model_path: Path | None = None
+    embed_wait_seconds: _Seconds = 60.0
+    content_bytes_max: _Count = 64 * 1024
+    payload_bytes_max: _Count = 256 * 1024
+    body_bytes_max: _Count = 32 * 1024 * 1024
+    import_line_bytes_max: _Count = 4 * 1024 * 1024
+    batch_max: _Count = 1000
+    k_max: _Count = 1000
+    page_max: _Count = 1000
+    cache_bytes: _Bytes = 32 * 1024 * 1024
+    fastcore_bytes: _Bytes = 512 * 1024 * 1024
+    graph_roots_max: _Count = 64
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+
+    @property
+    def profile(self) -> str:
+        """Which backends are wired together; it follows from what is set."""
+        return "embedded"
+
+    def __repr__(self) -> str:
+        """Show the settings without the secrets."""
+        return f"Settings({', '.join(f'{k}={v!r}' for k, v in masked(self).items())})"
+
+
+def load_settings(
+    environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """Read the settings; `overrides` (by field name, None: not given) win over everything.
+
+    Raises `ConfigurationError` for what is unknown or unusable, naming where it stands.
+    """
+    values = _from_toml(_config_path(environ))
+    values |= _from_environ(environ)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name] = _converted(name, value, where=name, strict=True)
+    values.setdefault("data_dir", _default_data_dir())
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def masked(settings: Settings) -> dict[str, object]:
+    """Return every setting by name, secrets and passwords inside of URLs hidden."""
+    shown: dict[str, object] = {}
+    for name in _FIELDS:
+        value = getattr(settings, name)
+        if isinstance(value, Path):
+            value = str(value)
+        if name in SECRETS and value is not None:
+            value = _MASK
+        if name == "url" and value is not None:
+            value = _URL_PASSWORD.sub(f"{_MASK}@", value)
+        shown[name] = value
+    return shown
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+_VARIABLES = {variable(name): name for name in _FIELDS}
+_SECRET_FILES = {f"{variable(name)}_FILE": name for name in SECRETS}
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
+    """Read the variables; an empty one counts as not set, as compose files leave them."""
+    given = {k: v for k, v in environ.items() if k.startswith(_PREFIX) and v and k != _CONFIG}
+    values: dict[str, object] = {}
+    for name, text in sorted(given.items()):
+        if name in _VARIABLES:
+            field = _VARIABLES[name]
+            values[field] = _converted(field, text, where=name, strict=False)
+        elif name in _SECRET_FILES:
+            field = _SECRET_FILES[name]
+            if variable(field) in given:
+                raise ConfigurationError(f"{name}: {variable(field)} is set as well, use one")
+            values[field] = _converted(field, _secret(name, text), where=name, strict=False)
+        else:
+            raise _unknown(name, [*_VARIABLES, *_SECRET_FILES, _CONFIG])
+    return values
+
+
+def _from_toml(path: Path | None) -> dict[str, object]:
+    if path is None:
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or 'cannot be read'}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: is not TOML: {error}") from error
+    values: dict[str, object] = {}
+    for name, value in table.items():
+        if name not in _FIELDS:
+            raise _unknown(name, list(_FIELDS), inside=f"{path}: ")
+        values[name] = _converted(name, value, where=f"{path}: {name}", strict=True)
+        if isinstance(values[name], Path):
+            # A path in a file means the same wherever the program is started.
+            values[name] = path.parent / Path(str(values[name]))
+    return values
+
+
+def _config_path(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get(_CONFIG)
+    if named:
+        return Path(named).expanduser()
+    path = Path(_CONFIG_FILE)
+    return path if path.is_file() else None
+
+
+def _converted(name: str, value: object, *, where: str, strict: bool) -> object:
+    field = _FIELDS.get(name)
+    if field is None:
+        raise _unknown(where, list(_FIELDS))
+    if isinstance(value, Path):
+        value = str(value)
+    try:
+        converted = msgspec.convert(value, field.type, strict=strict, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        reason = str(error)[:1].lower() + str(error)[1:]
+        shown = "" if name in SECRETS else f", not {value!r}"
+        raise ConfigurationError(f"{where}: {reason}{shown}") from error
+    if isinstance(converted, float) and not converted < float("inf"):
+        raise ConfigurationError(f"{where}: expected a finite number, not {value!r}")
+    return converted
+
+
+def _path(kind: type, value: object) -> object:
+    """Read a path for msgspec, which knows none."""
+    if kind is not Path:
+        raise NotImplementedError(f"settings cannot be of {kind!r}")
+    if not isinstance(value, str) or not value:
+        raise ValueError("Expected a path")
+    return Path(value).expanduser()
+
+
+def _secret(name: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
+        raise ConfigurationError(f"{name}: {path}: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name}: {path}: is not UTF-8") from error
+
+
+def _unknown(name: str, known: list[str], inside: str = "") -> ConfigurationError:
+    if name.removesuffix("_FILE") in _SERVER_PROFILE or variable(name) in _SERVER_PROFILE:
+        return ConfigurationError(
+            f"{inside}{name}: the server profile is not available in this version"
+        )
+    close = get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return ConfigurationError(f"{inside}{name}: there is no such setting{hint}")
+
+
+def _default_data_dir() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("soma", appauthor=False)

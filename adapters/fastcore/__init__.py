@@ -1,0 +1,1 @@
+"""Fast Core: exact vector search inside the process."""

@@ -1,0 +1,1 @@
+"""Ports that need nothing but this process."""

@@ -1,0 +1,249 @@
+# ruff: noqa: S608 - statements are put together from constants; user text is always a parameter
+"""Vectors of live memories, and the queue of those that are missing."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapters.sqlite.rows import Row, list_json, micros, optional_micros, to_json
+from adapters.sqlite.session import Session
+from domain.memory import MemoryId
+from domain.namespace import Namespace
+from domain.ports import Embedding, EmbeddingTask, IndexedVector
+from domain.vector import Role, Vector
+
+_OF_MEMORY = (
+    "memory = (SELECT number FROM memories WHERE id = ? AND forgotten_at IS NULL) AND role = ?"
+)
+
+# Parameters: the model twice.
+_INDEXED = (
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
+    " FROM {source}"
+    " LEFT JOIN embeddings own"
+    f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = ?2"
+    " LEFT JOIN embeddings context"
+    f" ON context.memory = m.number AND context.role = '{Role.CONTEXT}' AND context.model = ?2"
+    " WHERE m.forgotten_at IS NULL AND (own.number IS NOT NULL OR context.number IS NOT NULL)"
+)
+
+_HAS_NEIGHBOUR = (
+    "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
+    " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
+)
+
+
+class SqliteEmbeddings:
+    """Implements `domain.ports.Embeddings`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def queue(
+        self, tasks: Sequence[EmbeddingTask], /, *, model: str, lease_until: datetime | None
+    ) -> None:
+        """Delete these vectors of every model and note them as missing."""
+        await self._session.run(_queue, tasks, model, lease_until)
+
+    async def drop(self, tasks: Sequence[EmbeddingTask], /) -> None:
+        """Delete these vectors of every model and their tasks."""
+        await self._session.run(_drop, tasks)
+
+    async def claim(
+        self, model: str, /, *, now: datetime, lease_until: datetime, limit: int
+    ) -> list[EmbeddingTask]:
+        """Lease tasks whose lease is over, oldest first; they name the live version."""
+        return await self._session.run(_claim, model, now, lease_until, limit)
+
+    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+        """Insert those whose memory is live at that version and drop their tasks; return them."""
+        return await self._session.run(_store, embeddings)
+
+    async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
+        """Count missing vectors, of all memories or of these."""
+        return await self._session.run(_pending, model, ids)
+
+    async def page(
+        self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
+    ) -> list[IndexedVector]:
+        """Return live memories that have a vector, in id order."""
+        return await self._session.run(_page, namespace, model, limit, after)
+
+    async def of(self, ids: Sequence[MemoryId], model: str, /) -> list[IndexedVector]:
+        """Return the live ones among `ids` that have a vector."""
+        return await self._session.run(_of, ids, model)
+
+    async def requeue(
+        self, model: str, /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Queue what the next `limit` live memories lack; return the last id, None at the end.
+
+        Only a memory with a session neighbour lacks a context vector.
+        """
+        return await self._session.run(_requeue, model, limit, after)
+
+
+def remove_vectors(connection: sqlite3.Connection, numbers: str) -> None:
+    """Remove vectors and tasks of memories (their numbers as JSON)."""
+    for table in ("embeddings", "embedding_tasks"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE memory IN (SELECT value FROM json_each(?))", [numbers]
+        )
+
+
+def _queue(
+    connection: sqlite3.Connection,
+    tasks: Sequence[EmbeddingTask],
+    model: str,
+    lease_until: datetime | None,
+) -> None:
+    connection.executemany(f"DELETE FROM embeddings WHERE {_OF_MEMORY}", _keys(tasks))
+    connection.executemany(
+        "INSERT INTO embedding_tasks (memory, role, model, namespace_id, lease_until)"
+        " SELECT number, ?, ?, namespace_id, ? FROM memories"
+        " WHERE id = ? AND forgotten_at IS NULL"
+        " ON CONFLICT (memory, role, model) DO UPDATE SET lease_until = excluded.lease_until",
+        [(task.role.value, model, optional_micros(lease_until), task.memory_id) for task in tasks],
+    )
+
+
+def _drop(connection: sqlite3.Connection, tasks: Sequence[EmbeddingTask]) -> None:
+    keys = _keys(tasks)
+    connection.executemany(f"DELETE FROM embeddings WHERE {_OF_MEMORY}", keys)
+    connection.executemany(f"DELETE FROM embedding_tasks WHERE {_OF_MEMORY}", keys)
+
+
+def _keys(tasks: Sequence[EmbeddingTask]) -> list[tuple[str, str]]:
+    return [(task.memory_id, task.role.value) for task in tasks]
+
+
+def _claim(
+    connection: sqlite3.Connection,
+    model: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+) -> list[EmbeddingTask]:
+    rows = connection.execute(
+        "SELECT t.number, m.id, n.path, t.role, m.version FROM embedding_tasks t"
+        " CROSS JOIN memories m ON m.number = t.memory"
+        " CROSS JOIN namespaces n ON n.id = m.namespace_id"
+        " WHERE t.model = ? AND (t.lease_until IS NULL OR t.lease_until <= ?)"
+        " ORDER BY t.number LIMIT ?",
+        [model, micros(now), limit],
+    ).fetchall()
+    connection.execute(
+        "UPDATE embedding_tasks SET lease_until = ?"
+        " WHERE number IN (SELECT value FROM json_each(?))",
+        [micros(lease_until), to_json([row[0] for row in rows])],
+    )
+    return [
+        EmbeddingTask(MemoryId(id), Namespace(path), Role(role), version)
+        for _, id, path, role, version in rows
+    ]
+
+
+def _store(connection: sqlite3.Connection, embeddings: Sequence[Embedding]) -> list[Embedding]:
+    live = {
+        id: (number, version)
+        for id, number, version in connection.execute(
+            "SELECT m.id, m.number, m.version FROM json_each(?) w"
+            " CROSS JOIN memories m ON m.id = w.value WHERE m.forgotten_at IS NULL",
+            [list_json({embedding.memory_id for embedding in embeddings})],
+        )
+    }
+    fresh = [
+        (embedding, live[embedding.memory_id][0])
+        for embedding in embeddings
+        if embedding.memory_id in live and live[embedding.memory_id][1] == embedding.version
+    ]
+    connection.executemany(
+        "INSERT INTO embeddings (memory, role, model, version, input_hash, vector)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (memory, role, model) DO UPDATE SET"
+        " version = excluded.version, input_hash = excluded.input_hash, vector = excluded.vector",
+        [
+            (number, one.role.value, one.model, one.version, one.input_hash, one.vector.data)
+            for one, number in fresh
+        ],
+    )
+    connection.executemany(
+        "DELETE FROM embedding_tasks WHERE memory = ? AND role = ? AND model = ?",
+        [(number, one.role.value, one.model) for one, number in fresh],
+    )
+    return [embedding for embedding, _ in fresh]
+
+
+def _pending(connection: sqlite3.Connection, model: str, ids: Sequence[MemoryId] | None) -> int:
+    if ids is None:
+        row = connection.execute("SELECT count(*) FROM embedding_tasks WHERE model = ?", [model])
+    else:
+        row = connection.execute(
+            "SELECT count(*) FROM json_each(?) w CROSS JOIN memories m ON m.id = w.value"
+            " CROSS JOIN embedding_tasks t ON t.memory = m.number AND t.model = ?",
+            [list_json(set(ids)), model],
+        )
+    return int(row.fetchone()[0])
+
+
+def _page(
+    connection: sqlite3.Connection,
+    namespace: Namespace,
+    model: str,
+    limit: int,
+    after: MemoryId | None,
+) -> list[IndexedVector]:
+    source = "namespaces n CROSS JOIN memories m ON m.namespace_id = n.id"
+    rows = connection.execute(
+        f"{_INDEXED.format(source=source)} AND n.path = ?1 AND m.id > ?3 ORDER BY m.id LIMIT ?4",
+        [namespace, model, after or "", limit],
+    )
+    return [_indexed(row) for row in rows]
+
+
+def _of(connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str) -> list[IndexedVector]:
+    source = "json_each(?1) w CROSS JOIN memories m ON m.id = w.value"
+    rows = connection.execute(_INDEXED.format(source=source), [list_json(set(ids)), model])
+    return [_indexed(row) for row in rows]
+
+
+def _indexed(row: Row) -> IndexedVector:
+    id, own, context, valid_from, valid_to, expires_at = row
+    return IndexedVector(
+        MemoryId(id),
+        None if own is None else Vector(own),
+        None if context is None else Vector(context),
+        (
+            _seconds(valid_from, -math.inf),
+            _seconds(valid_to, math.inf),
+            _seconds(expires_at, math.inf),
+        ),
+    )
+
+
+def _seconds(value: int | None, absent: float) -> float:
+    return absent if value is None else value / 1_000_000
+
+
+def _requeue(
+    connection: sqlite3.Connection, model: str, limit: int, after: MemoryId | None
+) -> MemoryId | None:
+    ids = [
+        id
+        for (id,) in connection.execute(
+            "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > ? ORDER BY id LIMIT ?",
+            [after or "", limit],
+        )
+    ]
+    for role, needed in ((Role.OWN, "1"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
+        connection.execute(
+            "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"
+            " SELECT m.number, ?1, ?2, m.namespace_id FROM json_each(?3) w"
+            " CROSS JOIN memories m ON m.id = w.value WHERE NOT EXISTS (SELECT 1 FROM embeddings e"
+            " WHERE e.memory = m.number AND e.role = ?1 AND e.model = ?2)"
+            f" AND {needed} ON CONFLICT (memory, role, model) DO NOTHING",
+            [role.value, model, list_json(ids)],
+        )
+    return MemoryId(ids[-1]) if ids else None

@@ -1,0 +1,99 @@
+"""What every analyser must do."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.snowball_analyser import STOP_WORDS, SnowballAnalyser
+from domain.ports import Analyser
+
+_SHARED = SnowballAnalyser()
+
+
+@pytest.fixture
+def analyser() -> Analyser:
+    """The analyser that feeds every lexical index."""
+    return _SHARED
+
+
+def test_words_are_lower_cased_and_stemmed_without_stop_words(analyser: Analyser) -> None:
+    assert ("carolin", "dog", "run") == analyser.terms("Caroline's dogs aren't the ones RUNNING")[
+        :3
+    ]
+    assert analyser.terms("connected connections") == analyser.terms("Connection, connecting!")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", "?!", "the of and", "I'm", "\N{PILE OF POO}", "'", "__"]
+)
+def test_what_says_nothing_gives_nothing(analyser: Analyser, text: str) -> None:
+    assert () == analyser.terms(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "queries"),
+    [
+        ("see ABC-123.", ["abc-123", "ABC", "123"]),
+        ("on v3.11.2", ["3.11.2", "v3.11.2", "11"]),
+        ("set max_batch_size in my_file.py", ["max_batch_size", "batch", "my_file", "my_file.py"]),
+        ("call parseHTTPResponse2()", ["parseHTTPResponse2", "parse", "HTTP", "response2"]),
+        ("the iPhone of McDonald", ["iphone", "phone", "McDonald", "mcdonald"]),
+        ("a well-known fact", ["well-known", "known"]),
+        ("mail ann@example.com", ["example.com", "ann"]),
+        ("on 2026-01-31", ["2026-01-31", "2026"]),
+        ("Ann\u2019s caf\u00e9", ["ann", "CAFE\u0301"]),
+        ("\uff21\uff22\uff23", ["abc"]),
+    ],
+)
+def test_identifiers_are_found_whole_and_by_their_parts(
+    analyser: Analyser, text: str, queries: list[str]
+) -> None:
+    for query in queries:
+        terms = analyser.terms(query)
+        assert terms
+        assert set(terms) & set(analyser.terms(text)), query
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("我喜欢吃苹果和梨", "苹果"),
+        ("東京タワーに行った", "東京"),
+        ("ฉันรักกรุงเทพ", "กรุงเทพ"),
+        ("나는 서울에서 살았다", "서울"),
+    ],
+)
+def test_text_without_spaces_is_found_by_a_part(analyser: Analyser, text: str, part: str) -> None:
+    assert set(analyser.terms(part)) <= set(analyser.terms(text)) | {part}
+    assert set(analyser.terms(part)) & set(analyser.terms(text))
+
+
+@pytest.mark.parametrize("word", ["हिन्दी", "ελληνικά", "русский", "עברית", "العربية"])
+def test_words_of_other_scripts_stay_whole(analyser: Analyser, word: str) -> None:
+    assert 1 == len(analyser.terms(word))
+
+
+def test_stop_words_are_written_as_they_are_compared() -> None:
+    assert all(word == word.lower() and "\u2019" not in word for word in STOP_WORDS)
+    assert not any(word.endswith("'s") for word in STOP_WORDS)
+
+
+@given(text=st.text(max_size=80))
+def test_terms_are_bounded_repeatable_and_storable(text: str) -> None:
+    terms = _SHARED.terms(text)
+
+    assert SnowballAnalyser().terms(text) == terms
+    assert all(0 < len(term) <= 64 and not term.isspace() for term in terms)
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    analyser = SnowballAnalyser()
+    texts = [f"running{number % 7} horses connected generalizations" for number in range(400)]
+    expected = [_SHARED.terms(text) for text in texts]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert expected == list(threads.map(analyser.terms, texts))
