@@ -1,0 +1,1 @@
+"""Doors: translate a protocol into a use case and back."""

@@ -1,0 +1,242 @@
+"""The commands and their options. Standard library only: this is all that `--help` loads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
+
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every command; `options.command` is `module:function` of what runs it."""
+    parser = argparse.ArgumentParser(
+        prog="soma",
+        description="A memory for AI agents: remember, recall, link, correct, forget.",
+        epilog="Without --url a command works on a data directory (--data, SOMA_DATA_DIR).",
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+    _add_remember(commands)
+    _add_revise(commands)
+    _add_recall(commands)
+    _add_reading(commands)
+    _add_links(commands)
+    _add_transfer(commands)
+    _add_operations(commands)
+    return parser
+
+
+def _add(
+    commands: Commands[argparse.ArgumentParser], name: str, runs: str, summary: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(command=runs)
+    where = command.add_argument_group("where")
+    where.add_argument("-n", "--namespace", metavar="PATH", help="such as acme/support/alice")
+    where.add_argument("--json", action="store_true", help="print what the API answers")
+    place = where.add_mutually_exclusive_group()
+    place.add_argument("--data", type=Path, metavar="DIR", help="data directory")
+    place.add_argument("--url", help="a Soma server, such as http://127.0.0.1:8420")
+    where.add_argument("--key", help="API key of that server")
+    return command
+
+
+def _add_remember(commands: Commands[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "remember", "memories:remember", "store a memory")
+    command.add_argument("text", help="what to remember, or - to read it from standard input")
+    _add_fields(command)
+    command.add_argument("--actor", help="who said or did it")
+    command.add_argument("--session", help="the session it belongs to")
+    _add_wait(command, "indexed")
+    command.add_argument("--idempotency-key", metavar="KEY", help="makes a repetition harmless")
+    command.add_argument(
+        "--no-deduplicate", action="store_true", help="store it even if it is already known"
+    )
+
+
+def _add_revise(commands: Commands[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "revise", "memories:revise", "change fields of a memory")
+    command.add_argument("id")
+    command.add_argument("--content", metavar="TEXT", help="new text, or - for standard input")
+    _add_fields(command)
+    command.add_argument("--unpinned", dest="pinned", action="store_false", help="undo --pinned")
+    command.add_argument(
+        "--clear", action="append", default=[], metavar="FIELD", help="empty a field (repeat)"
+    )
+    command.add_argument(
+        "--if-version", type=int, metavar="N", help="only if the memory is still at version N"
+    )
+    _add_wait(command, "indexed")
+
+
+def _add_fields(command: argparse.ArgumentParser) -> None:
+    fields = command.add_argument_group("fields")
+    fields.add_argument("--kind", choices=("episodic", "semantic", "procedural"))
+    fields.add_argument(
+        "--tag", dest="tags", action="append", metavar="TAG", help="repeat for more"
+    )
+    fields.add_argument("--payload", type=_json_object, metavar="JSON", help="a JSON object")
+    fields.add_argument(
+        "--coordinate", type=_numbers, metavar="X,Y,...", help="--coordinate=-1,2 when negative"
+    )
+    fields.add_argument("--importance", type=float, metavar="X", help="0 or more, default 1")
+    fields.add_argument("--pinned", action="store_true", default=None)
+    fields.add_argument("--occurred-at", metavar="TIME", help="such as 2026-01-31T12:00:00Z")
+    fields.add_argument("--valid-from", metavar="TIME")
+    fields.add_argument("--valid-to", metavar="TIME")
+    fields.add_argument(
+        "--ttl", dest="ttl_seconds", type=_seconds, metavar="TIME", help="life: 90, 15m, 12h, 7d"
+    )
+
+
+def _add_recall(commands: Commands[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "recall", "memories:recall", "find memories by meaning and words")
+    command.add_argument("query", help="what to look for, or - to read it from standard input")
+    command.add_argument("-k", type=int, default=10, metavar="N", help="how many hits, default 10")
+    _add_filters(command)
+    command.add_argument("--min-relevance", type=float, metavar="X", help="0 to 1")
+    command.add_argument(
+        "--where",
+        type=_json_object,
+        metavar="JSON",
+        help='on the payload: {"city": {"eq": "Rome"}}',
+    )
+    command.add_argument(
+        "--box", type=_box, metavar="MIN:MAX", help="coordinates such as --box=0,0:9,9"
+    )
+    command.add_argument("--expand", type=int, metavar="HOPS", help="follow links from the hits")
+    command.add_argument("--explain", action="store_true", help="show the parts of every score")
+    command.add_argument(
+        "--budget-tokens", type=int, metavar="N", help="also print a context block of this size"
+    )
+
+
+def _add_filters(command: argparse.ArgumentParser) -> None:
+    filters = command.add_argument_group("filters")
+    _add_scope(filters)
+    filters.add_argument("--kind", dest="kinds", action="append", help="repeat for more")
+    filters.add_argument("--tag", dest="tags", action="append", help="all of them (repeat)")
+    filters.add_argument("--any-tag", dest="tags_any", action="append", help="any of them (repeat)")
+    filters.add_argument("--occurred-after", metavar="TIME")
+    filters.add_argument("--occurred-before", metavar="TIME")
+    filters.add_argument("--level", type=int, metavar="N", help="0 is what was stored")
+    filters.add_argument("--actor", help="who said or did it")
+    filters.add_argument("--session")
+    filters.add_argument("--as-of", metavar="TIME", help="what was valid then, instead of now")
+    filters.add_argument("--include-expired", action="store_true", help="whatever its validity")
+
+
+def _add_reading(commands: Commands[argparse.ArgumentParser]) -> None:
+    get = _add(commands, "get", "memories:get", "show one memory")
+    get.add_argument("id")
+    get.add_argument("--known-at", metavar="TIME", help="as Soma knew it then")
+    listing = _add(commands, "list", "memories:listing", "list memories, newest first")
+    _add_filters(listing)
+    _add_page(listing)
+    forget = _add(commands, "forget", "memories:forget", "forget memories for good")
+    forget.add_argument("ids", nargs="+", metavar="id")
+    forget.add_argument("--erase", action="store_true", help="also remove content and history")
+    history = _add(commands, "history", "memories:history", "show every version of a memory")
+    history.add_argument("id")
+    _add_page(history)
+
+
+def _add_links(commands: Commands[argparse.ArgumentParser]) -> None:
+    link = _add(commands, "link", "links:link", "link two memories")
+    link.add_argument("source")
+    link.add_argument("target")
+    link.add_argument("--type", default="related", help="default: related")
+    link.add_argument("--weight", type=float, default=1.0, metavar="X", help="strength, default 1")
+    link.add_argument("--properties", type=_json_object, metavar="JSON")
+    unlink = _add(commands, "unlink", "links:unlink", "remove a link")
+    unlink.add_argument("source")
+    unlink.add_argument("target")
+    unlink.add_argument("--type", default="related", help="default: related")
+    neighbors = _add(commands, "neighbors", "links:neighbors", "show what is linked to a memory")
+    neighbors.add_argument("id")
+    neighbors.add_argument("--type", help="only links of this type")
+    neighbors.add_argument("--direction", choices=("out", "in", "both"), default="both")
+    neighbors.add_argument("--depth", type=int, default=1, metavar="HOPS")
+    neighbors.add_argument("--limit", type=int, default=100, metavar="N")
+    path = _add(commands, "path", "links:path", "find the shortest path between two memories")
+    path.add_argument("source")
+    path.add_argument("target")
+    path.add_argument("--type", help="only links of this type")
+    path.add_argument("--weighted", action="store_true", help="prefer strong links to few links")
+
+
+def _add_transfer(commands: Commands[argparse.ArgumentParser]) -> None:
+    importing = _add(commands, "import", "transfer:import_file", "load memories from NDJSON")
+    importing.add_argument("file", help="a file, or - for standard input")
+    _add_wait(importing, None)
+    export = _add(commands, "export", "transfer:export_file", "write memories as NDJSON")
+    export.add_argument("file", nargs="?", default="-", help="a file (default: standard output)")
+    _add_scope(export, "subtree")
+    export.add_argument("--vectors", action="store_true", help="with their embedding vectors")
+
+
+def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
+    _add(commands, "stats", "operations:stats", "show what the namespaces hold")
+    _add(commands, "reindex", "operations:reindex", "compute missing vectors, rebuild the indexes")
+    reconcile = _add(
+        commands, "reconcile", "operations:reconcile", "compare what is derived with the truth"
+    )
+    reconcile.add_argument("--check", action="store_true", help="only report, repair nothing")
+    _add(commands, "doctor", "operations:doctor", "check the installation, show the settings")
+    serve = _add(commands, "serve", "operations:serve", "serve the REST API")
+    serve.add_argument("--host", help="default 127.0.0.1")
+    serve.add_argument("--port", type=int, help="default 8420")
+    _add(commands, "demo", "demo:demo", "show everything on a small conversation")
+
+
+def _add_scope(command: argparse._ActionsContainer, default: str = "exact") -> None:
+    command.add_argument(
+        "--scope", choices=("exact", "subtree"), default=default, help=f"default: {default}"
+    )
+
+
+def _add_page(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--limit", type=int, default=50, metavar="N", help="up to 1000")
+    command.add_argument("--cursor", help="continue a list where it ended")
+
+
+def _add_wait(command: argparse.ArgumentParser, default: str | None) -> None:
+    command.add_argument(
+        "--wait", choices=("indexed", "stored"), default=default, help="come back when it is so"
+    )
+
+
+def _json_object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("is not a JSON object such as {}")
+    return value
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be numbers joined by commas") from error
+
+
+def _box(text: str) -> dict[str, list[float]]:
+    low, colon, high = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError("must be two corners joined by a colon")
+    return {"min": _numbers(low), "max": _numbers(high)}
+
+
+def _seconds(text: str) -> float:
+    matched = _DURATION.fullmatch(text)
+    if matched is None:
+        raise argparse.ArgumentTypeError("must be a time such as 90, 15m, 12h or 7d")
+    return float(matched[1]) * _UNITS[matched[2] or "s"]

@@ -1,0 +1,74 @@
+"""The commands for whoever runs Soma: stats, reindex, reconcile, doctor, serve."""
+
+from __future__ import annotations
+
+import argparse
+
+from entrypoints.cli.client import Json, connected
+from entrypoints.cli.printing import note, say, show_fields, show_json, show_table
+
+PAGE = 1000
+
+
+async def stats(options: argparse.Namespace) -> int:
+    """Show what each namespace holds (all of them, or those under --namespace)."""
+    async with connected(options) as api:
+        rows: list[Json] = []
+        cursor = None
+        while True:
+            page = await api.get(
+                "/v1/namespaces", under=options.namespace, limit=PAGE, cursor=cursor
+            )
+            rows += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        if options.json:
+            show_json({"items": rows, "next_cursor": None})
+            return 0
+        columns = ("memories", "links", "head", "pending_vectors", "path")
+        show_table(columns, [[row[column] for column in columns] for row in rows])
+    return 0
+
+
+async def reindex(options: argparse.Namespace) -> int:
+    """Queue the vectors that are missing and rebuild what is kept in the process."""
+    async with connected(options) as api:
+        answer = await api.ask("/v1/maintenance/reindex", {})
+        if options.json:
+            show_json(answer)
+        else:
+            say(f"queued {answer['queued']} vectors")
+    return 0
+
+
+async def reconcile(options: argparse.Namespace) -> int:
+    """Compare everything derived with the canonical store; 1 when a check finds something."""
+    async with connected(options) as api:
+        answer = await api.send("POST", "/v1/maintenance/reconcile", check=options.check)
+        findings = answer["findings"]
+        if options.json:
+            show_json(answer)
+        elif findings:
+            show_table(("subject", "detail"), [(f["subject"], f["detail"]) for f in findings])
+        else:
+            say("everything agrees")
+    return 1 if findings and options.check else 0
+
+
+async def doctor(options: argparse.Namespace) -> int:
+    """Check the installation; 1 when something is not as it must be."""
+    async with connected(options) as api:
+        answer = await api.get("/v1/doctor")
+        checks = answer["checks"]
+        if options.json:
+            show_json(answer)
+        else:
+            rows = [("ok" if c["ok"] else "BAD", c["name"], c["detail"]) for c in checks]
+            show_table(("", "check", "detail"), rows)
+            say()
+            show_fields(answer["settings"])
+    bad = [check["name"] for check in checks if not check["ok"]]
+    if bad:
+        note(f"not well: {', '.join(bad)}")
+    return 1 if bad else 0

@@ -1,0 +1,107 @@
+"""What commands print: tables on a terminal, plain lines in a pipe, JSON for programs.
+
+Stored text is somebody else's text: nothing in it may steer the terminal it is shown on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SPACE = re.compile(r"\s+")
+
+
+def safe(text: str) -> str:
+    """Return `text` with control characters (but newline and tab) and direction marks escaped."""
+    return _STEERING.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` safe and on one line."""
+    return safe(_SPACE.sub(" ", text)).strip()
+
+
+def show_json(answer: Mapping[str, object]) -> None:
+    """Print an answer of the API: indented on a terminal, one line in a pipe."""
+    text = json.dumps(answer, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    print(_STEERING.sub(_escape_json, text))
+
+
+def say(text: str = "") -> None:
+    """Print one line for a person."""
+    print(safe(text))
+
+
+def note(text: str) -> None:
+    """Print a remark that is not part of the answer."""
+    print(safe(text), file=sys.stderr)
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows: aligned on a terminal, separated by tabs in a pipe. The last column wraps."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in [list(columns), *cells]:
+            print("\t".join(row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        last = index == len(columns) - 1
+        numeric = bool(cells) and all(_is_number(row[index]) for row in cells)
+        table.add_column(
+            column,
+            justify="right" if numeric else "left",
+            no_wrap=not last,
+            overflow="fold",
+            ratio=1 if last else None,
+        )
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def show_fields(fields: Mapping[str, object]) -> None:
+    """Print one thing, a field on each line; fields without a value are left out."""
+    shown = {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
+        text = safe(value) if isinstance(value, str) else _cell(value)
+        print(f"{name:<{width}}  {text}")
+
+
+def moment(value: object) -> str:
+    """Shorten a time of the API for a table."""
+    return str(value)[:16].replace("T", " ") + "Z" if value else ""
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 1000 else f"{value:g}"  # noqa: PLR2004 - layout
+    if isinstance(value, list | tuple | dict):
+        return one_line(json.dumps(value, ensure_ascii=False))
+    return one_line(str(value))
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"-?\d+(\.\d+)?", cell))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - Latin-1 ends
+
+
+def _escape_json(match: re.Match[str]) -> str:
+    return match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}"

@@ -1,0 +1,143 @@
+"""The commands that move many memories: import and export, streamed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from entrypoints.cli.client import Api, connected
+from entrypoints.cli.failure import Failure
+from entrypoints.cli.printing import note, safe, say, show_json
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+CHUNK_BYTES = 256 * 1024
+POLL_SECONDS = 0.2
+ERRORS_SHOWN_MAX = 20
+
+
+async def import_file(options: argparse.Namespace) -> int:
+    """Load NDJSON; bad lines are reported with their number and the rest is loaded."""
+    async with connected(options) as api:
+        with _source(options.file) as (file, size), _progress() as progress:
+            lines = _chunks(file, size, progress)
+            report = await api.upload("/v1/import", lines, wait=options.wait or "stored")
+            if options.wait is None and api.embedded:
+                await _until_embedded(api, progress)
+        if options.json:
+            show_json(report)
+        else:
+            say(f"imported {report['imported']}, skipped {report['skipped']}")
+            for error in report["errors"][:ERRORS_SHOWN_MAX]:
+                note(f"line {error['line']}: {error['detail']}")
+            more = len(report["errors"]) - ERRORS_SHOWN_MAX
+            if more > 0:
+                note(f"and {more} more lines (--json lists them)")
+    return 1 if report["errors"] else 0
+
+
+async def export_file(options: argparse.Namespace) -> int:
+    """Write NDJSON; the file appears whole or not at all."""
+    parameters = {
+        "namespace": options.settings.namespace,
+        "scope": options.scope,
+        "vectors": options.vectors,
+    }
+    async with connected(options) as api:
+        if options.file == "-":
+            async for chunk in api.download("/v1/export", **parameters):
+                _write_output(chunk)
+            return 0
+        lines = await _save(api, Path(options.file), parameters)
+        if options.json:
+            show_json({"file": options.file, "lines": lines})
+        else:
+            say(f"exported {lines} lines to {options.file}")
+    return 0
+
+
+async def _save(api: Api, path: Path, parameters: dict[str, object]) -> int:
+    """Write beside `path` and move it into place; return the number of lines."""
+    partial = path.with_name(f"{path.name}.partial")
+    lines = 0
+    try:
+        with partial.open("wb") as file, _progress() as progress:
+            task = progress.add_task("exporting", total=None)
+            async for chunk in api.download("/v1/export", **parameters):
+                await asyncio.to_thread(file.write, chunk)
+                lines += chunk.count(b"\n")
+                progress.update(task, completed=lines)
+        partial.replace(path)
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return lines
+
+
+async def _until_embedded(api: Api, progress: Progress) -> None:
+    """Wait until everything is found by its meaning: a command that ends embeds no more."""
+    total = pending = await _pending(api)
+    task = progress.add_task("embedding", total=total, visible=total > 0)
+    while pending:
+        await asyncio.sleep(POLL_SECONDS)
+        pending = await _pending(api)
+        progress.update(task, completed=max(total - pending, 0))
+
+
+async def _pending(api: Api) -> int:
+    return int((await api.get("/v1/stats/pending"))["pending"])
+
+
+async def _chunks(file: IO[bytes], size: int | None, progress: Progress) -> AsyncIterator[bytes]:
+    """Read a file of `size` bytes (None: a pipe) piece by piece, off the event loop."""
+    task = progress.add_task("importing", total=size)
+    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+        yield chunk
+        progress.advance(task, len(chunk))
+
+
+@contextmanager
+def _source(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
+    """Open what is imported and tell its size in bytes, where it has one."""
+    if name == "-":
+        yield sys.stdin.buffer, None
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below, and opening fails by itself
+    except OSError as error:
+        raise Failure(f"cannot read {name}: {error.strerror}") from error
+    with file:
+        yield file, Path(name).stat().st_size or None
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show progress on a terminal's standard error, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        yield progress
+
+
+def _write_output(chunk: bytes) -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write(safe(chunk.decode(errors="backslashreplace")))
+    else:
+        sys.stdout.buffer.write(chunk)

@@ -1,0 +1,1 @@
+"""The REST door: translates HTTP into a use case and back."""

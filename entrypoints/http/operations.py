@@ -1,0 +1,122 @@
+"""Routes for those who run Soma: health, metrics, maintenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from application.maintain import Check
+from domain.namespace import Scope, ScopeKind, parse_namespace
+from domain.ports import Finding
+from entrypoints.http.problems import documented
+from entrypoints.http.requests import Soma
+from entrypoints.http.schemas_recall import ScopeParameter
+
+READY = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The process answers."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests can be served, and the state of each dependency."""
+
+    status: str
+    dependencies: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was not as it must be."""
+
+    findings: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """How many vectors wait to be computed."""
+
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingVectors:
+    """How many vectors are missing."""
+
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was looked at, and the settings in force with secrets masked."""
+
+    checks: list[Check]
+    settings: dict[str, object]
+
+
+@get("/healthz", security=[])
+async def healthz() -> Liveness:
+    """Tell that the process answers."""
+    return Liveness(READY)
+
+
+@get("/readyz", security=[])
+async def readyz(container: Soma) -> Response[Readiness]:
+    """Tell whether requests can be served: 503 when the store does not answer."""
+    dependencies = await container.diagnose().health()
+    ready = dependencies["store"] == READY
+    status = READY if ready else "unavailable"
+    return Response(Readiness(status, dependencies), status_code=200 if ready else 503)
+
+
+@get("/metrics", media_type="text/plain")
+async def metrics(state: State) -> Response[bytes]:
+    """Return counters and timings in Prometheus' text format."""
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+    return Response(generate_latest(state.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@post("/maintenance/reconcile", status_code=200, responses=documented(400))
+async def reconcile(
+    container: Soma,
+    check: Annotated[bool, Parameter(description="only look, change nothing")] = False,
+) -> Findings:
+    """Compare everything derived with the canonical rows, and rebuild it."""
+    return Findings(await container.reconcile()(check=check))
+
+
+@post("/maintenance/reindex", status_code=200, responses=documented())
+async def reindex(container: Soma) -> Queued:
+    """Queue every vector that is missing."""
+    return Queued(await container.reindex()())
+
+
+@get("/doctor", responses=documented())
+async def doctor(container: Soma) -> Diagnosis:
+    """Ask everything Soma depends on whether it works."""
+    return Diagnosis(await container.diagnose()(), container.settings().masked())
+
+
+@get("/stats/pending", responses=documented(400))
+async def pending(
+    container: Soma,
+    namespace: Annotated[str | None, Parameter(description="everywhere when absent")] = None,
+    scope: ScopeParameter = ScopeKind.EXACT,
+) -> PendingVectors:
+    """Count the vectors that are still missing."""
+    wanted = None if namespace is None else Scope(parse_namespace(namespace), scope)
+    return PendingVectors(await container.pending()(wanted))
+
+
+ROUTES = [reconcile, reindex, doctor, pending]
+ROOT_ROUTES = [healthz, readyz, metrics]

@@ -1,0 +1,102 @@
+"""Read requests strictly: exact JSON types, known names only, and every refusal names its field."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Dependency
+
+from container import Container
+from domain.errors import InvalidInput
+
+T = TypeVar("T")
+
+QUERY_FIELDS_MAX = 1000
+
+#: What handlers ask for by the names `container` and `actor`.
+Soma = Annotated[Container, Dependency(skip_validation=True)]
+Actor = Annotated[str, Dependency(skip_validation=True)]
+
+_AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>[^`]*)`")
+
+
+class StrictRequest(Request[Any, str, State]):
+    """A request whose JSON body is decoded straight into the handler's type, without coercion.
+
+    Litestar itself would convert the decoded body leniently (`"5"` for 5, `1` for true).
+    """
+
+    async def json(self) -> Any:
+        """Return the body as the type of the handler's `data`; raise `InvalidInput`."""
+        data_field = self.route_handler.parsed_data_field
+        wanted = data_field.annotation if data_field else Any
+        return decoded(await self.body(), wanted)
+
+
+def decoded(body: bytes | str, wanted: type[T], *, within: str = "") -> T:
+    """Decode JSON as exactly the wanted type; raise `InvalidInput` naming the field."""
+    try:
+        return msgspec.json.decode(body, type=wanted)
+    except msgspec.ValidationError as error:
+        raise refusal(str(error), within) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(within or "body", f"is not valid JSON ({error})") from error
+    except RecursionError as error:
+        raise InvalidInput(within or "body", "is nested too deeply") from error
+
+
+def refusal(message: str, within: str = "") -> InvalidInput:
+    """Turn what msgspec says, ``Expected `int`, got `str` - at `$.k` ``, into a named refusal."""
+    at = _AT.search(message)
+    path = f"{within}{at['path'] if at else ''}".lstrip(".")
+    reason = message[: at.start()] if at else message
+    named = _NAMED.match(reason)
+    if named is None:
+        return InvalidInput(path or "body", reason[:1].lower() + reason[1:])
+    known = "unknown" not in reason
+    field = f"{path}.{named['name']}".lstrip(".")
+    return InvalidInput(field, "is required" if known else "is not a known field")
+
+
+async def only_known_parameters(
+    connection: ASGIConnection[Any, Any, Any, State], _: BaseRouteHandler
+) -> None:
+    """Refuse query parameters that the route does not document: what is spelt wrong is not ignored."""
+    query = connection.scope["query_string"]
+    if not query:
+        return
+    try:
+        text = unquote_to_bytes(query).decode()
+        given = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX
+        )
+    except ValueError as error:
+        raise InvalidInput("query string", "is malformed or not UTF-8") from error
+    if "\x00" in text:
+        name = next((name for name, value in given if "\x00" in value), "query string")
+        raise InvalidInput(name, "holds a NUL character")
+    known = _documented(connection)
+    for name, _value in given:
+        if known is not None and name not in known:
+            raise InvalidInput(name, "is not a known query parameter")
+
+
+def _documented(connection: ASGIConnection[Any, Any, Any, State]) -> frozenset[str] | None:
+    """Return the names the OpenAPI document gives for this route; None where it is silent."""
+    template = connection.scope["path_template"]
+    method = str(connection.scope.get("method", "")).lower()
+    item = (connection.app.openapi_schema.paths or {}).get(template)
+    operation = getattr(item, method, None)
+    if operation is None:
+        return None
+    return frozenset(
+        parameter.name for parameter in operation.parameters or () if parameter.param_in == "query"
+    )

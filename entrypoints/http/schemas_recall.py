@@ -1,0 +1,198 @@
+"""The bodies and query parameters of requests that find memories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from litestar.params import Parameter
+from msgspec import Meta
+
+from domain.errors import InvalidInput
+from domain.filter import Box, Condition, Filter, parse_box, parse_where
+from domain.memory import Kind, check_time, checked_text
+from domain.namespace import DEFAULT_NAMESPACE, Scope, ScopeKind, parse_namespace
+from domain.recall import RecallAnswer, RecallQuery
+from entrypoints.http.requests import decoded
+from entrypoints.http.schemas import Body, Coordinate, SourceBody, Space, Tags, Time
+from entrypoints.http.vectors import GivenVector, vector_values
+
+QUERIES_MAX = 100
+
+Where = Annotated[
+    dict[str, object],
+    Meta(
+        description="conditions on the payload: eq, ne, in, gt, gte, lt, lte, exists, and, or, not",
+        examples=[{"turn": {"gte": 3}, "channel": "chat"}],
+    ),
+]
+SpaceParameter = Annotated[str, Parameter(description="a namespace path")]
+ScopeParameter = Annotated[
+    ScopeKind, Parameter(description="`exact`, or `subtree` for everything below it too")
+]
+LimitParameter = Annotated[int, Parameter(ge=1, le=1000, description="the size of a page")]
+CursorParameter = Annotated[str | None, Parameter(description="`next_cursor` of the page before")]
+TimeParameter = Annotated[
+    datetime | None, Parameter(description="RFC 3339 with an offset (write `+` as `%2B`)")
+]
+
+
+class BoxBody(Body):
+    """An axis-parallel box of coordinates, both corners included."""
+
+    min: Coordinate
+    max: Coordinate
+
+    def box(self) -> Box:
+        """Return it as the domain has it."""
+        return parse_box(self.min, self.max)
+
+
+class RecallBody(Body):
+    """A question by words, by a vector, or both, and which memories may answer it."""
+
+    query: Annotated[str, Meta(examples=["How does Alice want to be contacted?"])] | None = None
+    vector: GivenVector | None = None
+    namespace: Space = DEFAULT_NAMESPACE
+    scope: ScopeKind = ScopeKind.EXACT
+    k: Annotated[int, Meta(description="1 to 1000", examples=[10])] = 10
+    kinds: list[Kind] = []
+    tags: Tags = []
+    tags_any: Tags = []
+    occurred_after: Time | None = None
+    occurred_before: Time | None = None
+    box: BoxBody | None = None
+    where: Where | None = None
+    level: int | None = None
+    source: SourceBody | None = None
+    as_of: Time | None = None
+    include_expired: bool = False
+    min_relevance: Annotated[float, Meta(description="0 to 1", examples=[0.3])] | None = None
+    weights: dict[str, float] = {}
+    signals: dict[str, bool] = {}
+    rerank: bool = False
+    expand: Annotated[
+        bool | int, Meta(description="hops along links, 0 to 3; true is 1", examples=[1])
+    ] = 0
+    budget_tokens: Annotated[int, Meta(examples=[800])] | None = None
+
+    def asked(self) -> RecallQuery:
+        """Return it as the domain has it; raise `InvalidInput` naming the field."""
+        return RecallQuery(
+            text=self.query,
+            vector=None if self.vector is None else vector_values(self.vector),
+            scope=Scope(parse_namespace(self.namespace), self.scope),
+            filter=self._filter(),
+            k=self.k,
+            as_of=self.as_of,
+            include_expired=self.include_expired,
+            min_relevance=self.min_relevance,
+            weights=self.weights,
+            signals=self.signals,
+            rerank=self.rerank,
+            expand=int(self.expand),
+            budget_tokens=self.budget_tokens,
+        )
+
+    def _filter(self) -> Filter:
+        source = self.source or SourceBody()
+        return checked_filter(
+            Filter(
+                kinds=tuple(self.kinds),
+                tags=tuple(self.tags),
+                tags_any=tuple(self.tags_any),
+                occurred_after=self.occurred_after,
+                occurred_before=self.occurred_before,
+                box=self.box.box() if self.box else None,
+                where=None if self.where is None else parse_where(self.where),
+                level=self.level,
+                actor=source.actor,
+                session=source.session,
+            )
+        )
+
+
+class RecallBatchBody(Body):
+    """Up to 100 questions."""
+
+    queries: list[RecallBody]
+
+    def asked(self) -> list[RecallQuery]:
+        """Return them as the domain has them; a refusal names the index."""
+        if not 1 <= len(self.queries) <= QUERIES_MAX:
+            raise InvalidInput("queries", f"must hold 1 to {QUERIES_MAX} questions")
+        asked = []
+        for index, query in enumerate(self.queries):
+            try:
+                asked.append(query.asked())
+            except InvalidInput as error:
+                raise error.within(f"queries[{index}]") from error
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class RecallAnswers:
+    """One answer for each question, in order."""
+
+    answers: list[RecallAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListParameters:
+    """Which memories to list: the filters of a recall as query parameters."""
+
+    namespace: SpaceParameter = DEFAULT_NAMESPACE
+    scope: ScopeParameter = ScopeKind.EXACT
+    kinds: Annotated[list[Kind] | None, Parameter(description="repeatable")] = None
+    tags: Annotated[list[str] | None, Parameter(description="all of these; repeatable")] = None
+    tags_any: Annotated[list[str] | None, Parameter(description="any of these; repeatable")] = None
+    occurred_after: TimeParameter = None
+    occurred_before: TimeParameter = None
+    box: Annotated[str | None, Parameter(description='JSON: {"min": [0], "max": [1]}')] = None
+    where: Annotated[str | None, Parameter(description="JSON, as in a recall")] = None
+    level: int | None = None
+    actor: Annotated[str | None, Parameter(description="who said or did it")] = None
+    session: Annotated[str | None, Parameter(description="in which session")] = None
+    as_of: Annotated[datetime | None, Parameter(description="valid at this time, not now")] = None
+    include_expired: bool = False
+    limit: LimitParameter = 100
+    cursor: CursorParameter = None
+
+    def where_and_box(self) -> tuple[Condition | None, Box | None]:
+        """Read the two parameters that are JSON text."""
+        where, box = None, None
+        if self.where is not None:
+            where = parse_where(decoded(self.where, dict[str, object], within="where"))
+        if self.box is not None:
+            box = decoded(self.box, BoxBody, within="box").box()
+        return where, box
+
+    def filter(self) -> Filter:
+        """Return the filter; raise `InvalidInput` naming the parameter."""
+        where, box = self.where_and_box()
+        return checked_filter(
+            Filter(
+                kinds=tuple(self.kinds or ()),
+                tags=tuple(self.tags or ()),
+                tags_any=tuple(self.tags_any or ()),
+                occurred_after=check_time(self.occurred_after, "occurred_after"),
+                occurred_before=check_time(self.occurred_before, "occurred_before"),
+                box=box,
+                where=where,
+                level=self.level,
+                actor=self.actor,
+                session=self.session,
+            )
+        )
+
+
+def checked_filter(filter: Filter) -> Filter:
+    """Refuse texts in a filter that no memory can hold."""
+    texts = [("source.actor", filter.actor), ("source.session", filter.session)]
+    texts += [(f"tags[{index}]", tag) for index, tag in enumerate(filter.tags)]
+    texts += [(f"tags_any[{index}]", tag) for index, tag in enumerate(filter.tags_any)]
+    for field, text in texts:
+        if text is not None:
+            checked_text(text, field)
+    return filter

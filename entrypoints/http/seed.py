@@ -1,0 +1,99 @@
+"""The two calls of the seed manual, `POST /store` and `POST /recall`, as aliases of `/v1`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Annotated
+
+from litestar import Response, post
+from msgspec import Meta
+
+from domain.draft import Draft, Remembered
+from domain.errors import InvalidInput
+from domain.filter import parse_where
+from domain.memory import Kind
+from domain.namespace import DEFAULT_NAMESPACE
+from domain.recall import RecallAnswer, RecallQuery
+from entrypoints.http.memories import stored
+from entrypoints.http.problems import documented
+from entrypoints.http.requests import Actor, Soma
+from entrypoints.http.schemas import Body, Coordinate, Payload, Space
+from entrypoints.http.schemas_recall import RecallBody
+
+#: Where a payload keeps its text, the first that is there.
+TEXT_KEYS = ("content", "text", "fact", "message", "summary", "task", "description")
+
+
+class StoreBody(Body):
+    """A payload at a coordinate; the text to remember is taken from the payload."""
+
+    coordinate: Coordinate | Annotated[str, Meta(examples=["0.1,0.2"])]
+    payload: Payload
+    memory_type: Kind | None = None
+    type: Kind | None = None
+    namespace: Space = DEFAULT_NAMESPACE
+
+    def draft(self) -> Draft:
+        """Return it as the domain has it."""
+        if self.memory_type and self.type and self.memory_type != self.type:
+            raise InvalidInput("type", "contradicts memory_type")
+        return Draft(
+            content=_text(self.payload),
+            namespace=self.namespace,
+            kind=self.memory_type or self.type,
+            payload=self.payload,
+            coordinate=_numbers(self.coordinate),
+        )
+
+
+class SeedRecallBody(RecallBody):
+    """As POST /v1/recall; `top_k` is `k`, and `filters` are payload values that must be equal."""
+
+    top_k: Annotated[int, Meta(examples=[5])] | None = None
+    filters: dict[str, str | int | float | bool | None] | None = None
+
+    def asked(self) -> RecallQuery:
+        """Return it as the domain has it; raise `InvalidInput` naming the field."""
+        query = super().asked()
+        if self.top_k is not None:
+            query = replace(query, k=self.top_k)
+        if not self.filters:
+            return query
+        if self.where is not None:
+            raise InvalidInput("filters", "cannot be combined with where")
+        equal: dict[str, object] = {key: {"eq": value} for key, value in self.filters.items()}
+        filter = replace(query.filter, where=parse_where(equal))
+        return replace(query, filter=filter)
+
+
+@post("/store", status_code=201, tags=["seed manual"], responses=documented(400, 413))
+async def store(data: StoreBody, container: Soma, actor: Actor) -> Response[Remembered]:
+    """Store a payload at a coordinate (alias of POST /v1/memories)."""
+    return stored(await container.remember()(data.draft(), actor=actor))
+
+
+@post("/recall", status_code=200, tags=["seed manual"], responses=documented(400, 413))
+async def seed_recall(data: SeedRecallBody, container: Soma) -> RecallAnswer:
+    """Find memories (alias of POST /v1/recall)."""
+    return await container.recall()(data.asked())
+
+
+def _text(payload: dict[str, object]) -> str:
+    for key in TEXT_KEYS:
+        value = payload.get(key)
+        if isinstance(value, str) and value.strip():
+            return value
+    return json.dumps(payload, ensure_ascii=False, sort_keys=True)
+
+
+def _numbers(coordinate: list[float] | str) -> list[float]:
+    if isinstance(coordinate, list):
+        return coordinate
+    try:
+        return [float(axis) for axis in coordinate.split(",")]
+    except ValueError as error:
+        raise InvalidInput("coordinate", "must be numbers joined by commas") from error
+
+
+ROUTES = [store, seed_recall]

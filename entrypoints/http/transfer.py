@@ -1,0 +1,104 @@
+"""Export and import: NDJSON, one streamed pass each way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from domain.draft import Wait
+from domain.namespace import DEFAULT_NAMESPACE, Scope, ScopeKind, parse_namespace
+from domain.transfer import ExportRecord, ImportLine, ImportReport
+from entrypoints.http.problems import documented
+from entrypoints.http.requests import Actor, Soma
+from entrypoints.http.schemas_recall import ScopeParameter, SpaceParameter
+from entrypoints.http.schemas_transfer import read_line, written
+
+NDJSON = "application/x-ndjson"
+CHUNK_BYTES = 64 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@get("/export", media_type=NDJSON, responses=documented(400))
+async def export(
+    container: Soma,
+    namespace: SpaceParameter = DEFAULT_NAMESPACE,
+    scope: ScopeParameter = ScopeKind.EXACT,
+    vectors: Annotated[bool, Parameter(description="add each memory's own vector")] = False,
+) -> Stream:
+    """Stream live memories, their earlier versions and links, one JSON object per line."""
+    records = container.export()(Scope(parse_namespace(namespace), scope), vectors=vectors)
+    first = await anext(records, None)
+    return Stream(_chunks(first, records), media_type=NDJSON)
+
+
+@post("/import", status_code=200, request_max_body_size=None, responses=documented(400))
+async def import_lines(
+    request: Request[Any, str, State],
+    container: Soma,
+    actor: Actor,
+    wait: Annotated[Wait, Parameter(description="`stored`: vectors follow")] = Wait.STORED,
+) -> ImportReport:
+    """Load NDJSON: lines of an export, or bodies of POST /v1/memories. Bad lines are reported."""
+    line_bytes_max = container.settings().import_line_bytes_max
+    return await container.import_lines()(
+        _import_lines(request.stream(), line_bytes_max), wait=wait, actor=actor
+    )
+
+
+async def split_lines(
+    chunks: AsyncIterator[bytes], line_bytes_max: int
+) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Yield numbered lines; None stands for one that is too long, which is never held whole."""
+    number = 1
+    held = bytearray()
+    skipping = False
+    async for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            held += end
+            too_long = skipping or len(held) > line_bytes_max
+            yield number, None if too_long else bytes(held)
+            held.clear()
+            skipping = False
+            number += 1
+        held += rest
+        if len(held) > line_bytes_max:
+            skipping = True
+            held.clear()
+    if held or skipping:
+        yield number, None if skipping else bytes(held)
+
+
+async def _import_lines(
+    chunks: AsyncIterator[bytes], line_bytes_max: int
+) -> AsyncIterator[ImportLine]:
+    async for number, line in split_lines(chunks, line_bytes_max):
+        if line is None:
+            yield ImportLine(number, None, f"is longer than {line_bytes_max} bytes")
+            continue
+        text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
+        if text:
+            yield read_line(number, text)
+
+
+async def _chunks(
+    first: ExportRecord | None, records: AsyncIterator[ExportRecord]
+) -> AsyncIterator[bytes]:
+    """Join lines to chunks of a size that is worth sending."""
+    if first is None:
+        return
+    chunk = bytearray(written(first))
+    async for record in records:
+        chunk += written(record)
+        if len(chunk) >= CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk)
+
+
+ROUTES = [export, import_lines]
