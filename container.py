@@ -81,12 +81,12 @@ class Container(containers.DeclarativeContainer):
     )
     bus: providers.Provider[EventBus] = providers.Singleton(InProcessBus)
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
+    embedders: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012  (a container is a class)
+        "bge-small": providers.Singleton(OnnxEmbedder, settings.provided.model_path),
+        "none": providers.Singleton(GivenEmbedder, settings.provided.vector_dimension),
+    }
     local_embedder: providers.Provider[Embedder] = providers.Selector(
-        settings.provided.embedder,
-        **{
-            "bge-small": providers.Singleton(OnnxEmbedder, settings.provided.model_path),
-            "none": providers.Singleton(GivenEmbedder, settings.provided.vector_dimension),
-        },
+        settings.provided.embedder, **embedders
     )
     embedder: providers.Provider[Embedder] = providers.Singleton(
         CachedEmbedder, local_embedder, cache

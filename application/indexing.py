@@ -111,7 +111,7 @@ class Indexer:
         affected = [id for id in [*ids, *beside] if id in whole.memories]
         if not affected:
             return []
-        await tx.lexicon.put({id: self._analysed(whole, id) for id in affected})
+        await tx.lexicon.put(await asyncio.to_thread(self._analysed, whole, affected))
         tasks = self._tasks(whole, affected, rewritten, given)
         await self._queue(tx, tasks, wait)
         await tx.embeddings.drop(_alone(whole, affected))
@@ -126,10 +126,15 @@ class Indexer:
         if tasks:
             await tx.embeddings.queue(tasks, model=self.embedder.model.id, lease_until=lease)
 
-    def _analysed(self, near: Surroundings, id: MemoryId) -> AnalysedText:
-        own = self.analyser.terms(own_text(near.memories[id]))
-        context = near.context_of(id)
-        return AnalysedText(own, own if context is None else self.analyser.terms(context))
+    def _analysed(
+        self, near: Surroundings, ids: Sequence[MemoryId]
+    ) -> dict[MemoryId, AnalysedText]:
+        texts = {}
+        for id in ids:
+            own = self.analyser.terms(own_text(near.memories[id]))
+            context = near.context_of(id)
+            texts[id] = AnalysedText(own, own if context is None else self.analyser.terms(context))
+        return texts
 
     @staticmethod
     def _tasks(

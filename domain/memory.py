@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ Payload = Mapping[str, object]
 COORDINATE_AXES_MAX = 16
 TAGS_MAX = 64
 TAG_LENGTH_MAX = 128
+# A backslash that is itself escaped begins no escape: the text `\\u0000` holds no NUL.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Kind(StrEnum):
@@ -134,7 +137,9 @@ def check_payload(payload: Payload, limits: Limits) -> Payload:
         encoded = json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError, UnicodeEncodeError) as error:
         raise InvalidInput("payload", "holds a value that is not JSON") from error
-    if b"\\u0000" in encoded:
+    except RecursionError as error:
+        raise InvalidInput("payload", "is nested too deeply") from error
+    if _ESCAPED_NUL.search(encoded):
         raise InvalidInput("payload", "holds a NUL character")
     if len(encoded) > limits.payload_bytes:
         raise TooLarge("payload", limit=limits.payload_bytes, unit="bytes")

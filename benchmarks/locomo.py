@@ -1,0 +1,242 @@
+"""Retrieval on LoCoMo: `python benchmarks/locomo.py FOLDER`.
+
+One memory per turn, one namespace per conversation, R@k = mean share of a question's evidence
+among the first k hits. Runs the use cases in this process, or a server with `--url`. With
+`--data DIR` a second run finds the memories there and asks at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+
+from adapters.environment import load_settings
+from benchmarks.conversations import (
+    DEPTHS,
+    Asked,
+    Conversation,
+    Turn,
+    read_conversations,
+    score_groups,
+)
+from benchmarks.measuring import percentile, report
+from container import Container, build, running
+from domain.draft import Draft, Wait
+from domain.errors import NamespaceNotFound
+from domain.memory import Source
+from domain.namespace import Scope, ScopeKind, parse_namespace
+from domain.ranking import WEIGHTS
+from domain.recall import RecallQuery
+
+BATCH = 200
+
+
+class Door(Protocol):
+    """A way into Soma."""
+
+    async def count(self, namespace: str) -> int:
+        """Return how many memories a namespace holds."""
+
+    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
+        """Store turns and wait until they are indexed."""
+
+    async def recall(
+        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
+    ) -> tuple[str, ...]:
+        """Return the turn ids of the best k."""
+
+
+class InProcess:
+    """The use cases themselves."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    async def count(self, namespace: str) -> int:
+        """Return how many memories a namespace holds."""
+        try:
+            stats = await self._container.show_namespace()(parse_namespace(namespace))
+        except NamespaceNotFound:
+            return 0
+        return int(stats.memories)
+
+    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
+        """Store turns and wait until they are indexed."""
+        drafts = [
+            Draft(
+                content=turn.content,
+                namespace=namespace,
+                source=Source(actor=turn.speaker, session=turn.session),
+                payload=_payload(turn),
+                occurred_at=turn.at,
+                deduplicate=False,
+            )
+            for turn in turns
+        ]
+        stored = await self._container.remember_batch()(
+            drafts, wait=Wait.INDEXED, actor="benchmark"
+        )
+        if not all(result.indexed for result in stored):
+            raise SystemExit("the embedder did not keep up")
+
+    async def recall(
+        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
+    ) -> tuple[str, ...]:
+        """Return the turn ids of the best k."""
+        scope = Scope(parse_namespace(namespace), ScopeKind.EXACT)
+        query = RecallQuery(text=question, scope=scope, k=k, weights=weights)
+        answer = await self._container.recall()(query)
+        return tuple(str(hit.memory.payload["dia_id"]) for hit in answer.hits)
+
+
+class OverHttp:
+    """The REST API of a running server."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def count(self, namespace: str) -> int:
+        """Return how many memories a namespace holds."""
+        answer = await self._client.get(f"/v1/namespaces/{namespace}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return 0
+        return int(answer.raise_for_status().json()["memories"])
+
+    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
+        """Store turns and wait until they are indexed."""
+        memories = [
+            {
+                "content": turn.content,
+                "namespace": namespace,
+                "source": {"actor": turn.speaker, "session": turn.session},
+                "payload": _payload(turn),
+                "occurred_at": turn.at.isoformat(),
+                "deduplicate": False,
+            }
+            for turn in turns
+        ]
+        body = {"memories": memories, "wait": "indexed"}
+        results = await self._post("/v1/memories/batch", body)
+        if not all(result["indexed"] for result in results["results"]):
+            raise SystemExit("the embedder did not keep up")
+
+    async def recall(
+        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
+    ) -> tuple[str, ...]:
+        """Return the turn ids of the best k."""
+        body = {"query": question, "namespace": namespace, "k": k, "weights": dict(weights)}
+        answer = await self._post("/v1/recall", body)
+        return tuple(hit["memory"]["payload"]["dia_id"] for hit in answer["hits"])
+
+    async def _post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        answer = await self._client.post(path, json=body)
+        decoded: dict[str, Any] = answer.raise_for_status().json()
+        return decoded
+
+
+def _payload(turn: Turn) -> dict[str, object]:
+    return {"dia_id": turn.dia_id, "speaker": turn.speaker, "session": turn.session}
+
+
+@asynccontextmanager
+async def opened(url: str | None, key: str | None, data: Path | None) -> AsyncIterator[Door]:
+    """Open the door: a server at `url`, or the use cases over `data` or a folder for this run."""
+    if url is not None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as client:
+            yield OverHttp(client)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = data or Path(temporary)
+        async with running(build(load_settings({}, {"data_dir": folder}))) as container:
+            yield InProcess(container)
+
+
+async def ingest(door: Door, conversations: Sequence[Conversation]) -> dict[str, object]:
+    """Store what is not there yet; return what was stored and how fast."""
+    stored, seconds = 0, 0.0
+    for conversation in conversations:
+        present = await door.count(conversation.namespace)
+        if present == len(conversation.turns):
+            continue
+        if present:
+            raise SystemExit(f"{conversation.namespace} holds {present} memories of something else")
+        started = time.perf_counter()
+        for first in range(0, len(conversation.turns), BATCH):
+            turns = conversation.turns[first : first + BATCH]
+            await door.remember(conversation.namespace, turns)
+        seconds += time.perf_counter() - started
+        stored += len(conversation.turns)
+    return {"stored": stored, "memories/s": stored / seconds if seconds else 0.0}
+
+
+async def ask(
+    door: Door, conversations: Sequence[Conversation], k: int, weights: Mapping[str, float]
+) -> list[Asked]:
+    """Ask every question, one after the other."""
+    asked = []
+    for conversation in conversations:
+        for question in conversation.questions:
+            started = time.perf_counter()
+            found = await door.recall(conversation.namespace, question.text, k, weights)
+            seconds = time.perf_counter() - started
+            asked.append(Asked(conversation.name, question, found, seconds))
+    return asked
+
+
+async def measure(options: argparse.Namespace) -> None:
+    """Store, ask, ablate, and print."""
+    conversations = read_conversations(options.folder)
+    if options.categories:
+        conversations = [
+            Conversation(
+                c.name,
+                c.turns,
+                tuple(q for q in c.questions if q.category in options.categories),
+            )
+            for c in conversations
+        ]
+    async with opened(options.url, options.key, options.data) as door:
+        ingested = await ingest(door, conversations)
+        asked = await ask(door, conversations, options.k, options.weights)
+        rows = [{"questions": name, **row} for name, row in score_groups(asked).items()]
+        report("LoCoMo recall, percent", rows, as_json=options.json)
+        times = [1000 * a.seconds for a in asked]
+        speed = {"recall p50 ms": percentile(times, 0.5), "p95 ms": percentile(times, 0.95)}
+        report("LoCoMo speed", [{**ingested, **speed}], as_json=options.json)
+        if options.ablate:
+            names = options.ablate if options.ablate != ["all"] else list(WEIGHTS)
+            rows = [{"without": "-", **score_groups(asked)["categories 1-4"]}]
+            for name in names:
+                weights = {**options.weights, name: 0.0}
+                changed = await ask(door, conversations, options.k, weights)
+                rows.append({"without": name, **score_groups(changed)["categories 1-4"]})
+            report("LoCoMo ablation, categories 1-4", rows, as_json=options.json)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder with LoCoMo files (*.json)")
+    parser.add_argument("--url", help="measure this server instead of the use cases in process")
+    parser.add_argument("--key", help="API key for --url")
+    parser.add_argument("--data", type=Path, help="keep the memories here between runs")
+    parser.add_argument("--k", type=int, default=max(DEPTHS), help="hits per question")
+    parser.add_argument("--categories", type=int, nargs="+", help="ask only these (1 to 5)")
+    parser.add_argument("--weights", type=json.loads, default={}, help='such as \'{"date": 0.4}\'')
+    parser.add_argument("--ablate", nargs="+", metavar="SIGNAL", help="parts to leave out, or all")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    asyncio.run(measure(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

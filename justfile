@@ -1,0 +1,60 @@
+# List the recipes
+default:
+    @just --list
+
+bin := justfile_directory() / ".venv/bin"
+
+# Make or update .venv (development)
+setup:
+    python3 infra/setup.py --dev
+
+# Rewrite the code in the one format
+format:
+    {{bin}}/ruff format .
+    {{bin}}/ruff check --fix .
+
+# Look for mistakes and deviations from the format
+lint:
+    {{bin}}/ruff check .
+    {{bin}}/ruff format --check .
+
+# Check types, strictly, tests included
+types:
+    {{bin}}/mypy
+
+# Check that dependencies point inwards
+imports:
+    {{bin}}/lint-imports
+
+# Run the tests
+test *arguments:
+    {{bin}}/python -m pytest {{arguments}}
+
+# Everything that must be green: for you, for pre-commit and for CI
+check: lint types imports test
+
+# Measure retrieval on a folder of LoCoMo files
+bench folder *arguments:
+    {{bin}}/python benchmarks/locomo.py {{folder}} {{arguments}}
+
+# Serve the REST API on this machine
+serve *arguments:
+    {{bin}}/soma serve {{arguments}}
+
+# Build the container image
+image:
+    docker build --tag somafractalmemory .
+
+# Start and stop the service in a container
+up:
+    docker compose up --build --detach
+
+down:
+    docker compose down
+
+compile := "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml --group build"
+
+# Resolve the dependencies again (needs uv); pass --upgrade for newer versions
+lock *arguments:
+    {{compile}} {{arguments}} --output-file requirements.lock
+    {{compile}} {{arguments}} --group dev --constraints requirements.lock --output-file requirements-dev.lock

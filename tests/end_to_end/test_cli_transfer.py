@@ -1,0 +1,87 @@
+"""Import and export, streamed through the real command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.cli_process import COMMAND, Soma
+
+
+@pytest.fixture
+def soma(tmp_path: Path) -> Soma:
+    """A command line on a fresh data directory."""
+    return Soma(tmp_path)
+
+
+def lines(*drafts: object) -> bytes:
+    """Write one JSON line for each."""
+    return b"".join(json.dumps(draft).encode() + b"\n" for draft in drafts)
+
+
+def test_a_bad_line_is_reported_with_its_number_and_the_rest_is_loaded(soma: Soma) -> None:
+    good = lines({"content": "first"}), lines({"content": "last"})
+
+    done = soma.run("import", "-", input=good[0] + b'{"content": \n' + good[1])
+
+    assert done.returncode == 1
+    assert done.stdout.decode().startswith("imported 2,")
+    assert b"line 2: " in done.stderr
+    assert {m["content"] for m in soma.json("list")["items"]} == {"first", "last"}
+
+
+def test_an_export_loads_elsewhere_as_it_was(soma: Soma, tmp_path: Path) -> None:
+    first = soma.out("remember", "one", '--payload={"n": 1}', "--tag=a").strip()
+    second = soma.out("remember", "zwei ☃", "-n", "default/below").strip()
+    soma.out("revise", first, "--content=one, corrected")
+    soma.out("link", first, second, "--type=next")
+    file = tmp_path / "all.ndjson"
+
+    said = soma.out("export", str(file))
+    elsewhere = f"--data={tmp_path / 'elsewhere'}"
+    report = soma.json("import", str(file), elsewhere)
+
+    assert f"to {file}" in said
+    assert report["errors"] == []
+    assert soma.json("get", first, elsewhere)["content"] == "one, corrected"
+    assert len(soma.json("history", first, elsewhere)["items"]) == 2
+    assert len(soma.json("path", first, second, elsewhere)["links"]) == 1
+    assert soma.json("import", str(file), elsewhere)["imported"] == 0
+
+
+def test_export_writes_to_standard_output_by_default(soma: Soma) -> None:
+    soma.out("remember", "here")
+
+    [record] = [json.loads(line) for line in soma.out("export").splitlines()]
+
+    assert record["type"] == "memory"
+    assert record["memory"]["content"] == "here"
+
+
+def test_an_export_that_cannot_be_written_is_refused(soma: Soma) -> None:
+    soma.out("remember", "here")
+
+    assert "cannot write" in soma.refusal("export", "no-such-folder/file")
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error_to_speak_of(soma: Soma) -> None:
+    soma.out("import", "-", input=lines(*({"content": f"line {n} " * 50} for n in range(1000))))
+
+    with subprocess.Popen(
+        [*COMMAND, "export"],
+        cwd=soma.folder,
+        env=soma.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert said == b""
+    assert process.returncode == 141

@@ -1,0 +1,153 @@
+"""Settings from variables, a file and defaults."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from adapters.environment import SECRETS, Settings, load_settings, masked, variable
+from domain.errors import ConfigurationError
+
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+_ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_make_an_embedded_server_on_the_loopback_address() -> None:
+    settings = load_settings({})
+
+    assert ("embedded", "127.0.0.1", 8420) == (settings.profile, settings.host, settings.port)
+    assert settings.data_dir.is_absolute()
+    assert "soma" in settings.data_dir.parts
+
+
+def test_overrides_win_over_variables_and_those_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "soma.toml").write_text('host = "file"\nport = 1\nlog_level = "info"\n')
+
+    settings = load_settings({"SOMA_HOST": "variable", "SOMA_PORT": "2"}, {"port": 3, "url": None})
+
+    assert ("variable", 3, "info") == (settings.host, settings.port, settings.log_level)
+
+
+def test_the_file_may_stand_elsewhere_and_its_paths_start_there(tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "my.toml").write_text('data_dir = "memories"\nmodel_path = "/models"\n')
+
+    settings = load_settings({"SOMA_CONFIG": str(folder / "my.toml")})
+
+    assert folder / "memories" == settings.data_dir
+    assert Path("/models") == settings.model_path
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load_settings({"SOMA_URL": "", "SOMA_TYPO": ""}).url is None
+
+
+def test_secrets_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+
+    settings = load_settings({"SOMA_BOOTSTRAP_KEY_FILE": str(tmp_path / "secret")})
+
+    assert "s3cret" == settings.bootstrap_key
+
+
+def test_secrets_are_never_shown() -> None:
+    settings = load_settings(
+        {"SOMA_KEY": "s3cret", "SOMA_BOOTSTRAP_KEY": "s3cret", "SOMA_URL": "http://me:s3cret@host/"}
+    )
+
+    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in str(masked(settings))
+    assert masked(settings)["url"] == "http://********@host/"
+    assert masked(load_settings({}))["key"] is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"SOMA_PROT": "1"}, "SOMA_PROT: there is no such setting (did you mean SOMA_PORT?)"),
+        ({"SOMA_DATA_DIR_FILE": "x"}, "SOMA_DATA_DIR_FILE: there is no such setting"),
+        ({"SOMA_PORT": "http"}, "SOMA_PORT: expected `int`, got `str`, not 'http'"),
+        ({"SOMA_PORT": "70000"}, "SOMA_PORT: expected `int` <= 65535, not '70000'"),
+        ({"SOMA_EMBED_WAIT_SECONDS": "nan"}, "SOMA_EMBED_WAIT_SECONDS: expected"),
+        ({"SOMA_EMBED_WAIT_SECONDS": "inf"}, "SOMA_EMBED_WAIT_SECONDS: expected"),
+        ({"SOMA_LOG_LEVEL": "loud"}, "SOMA_LOG_LEVEL: invalid enum value 'loud'"),
+        ({"SOMA_CONFIG": "absent.toml"}, "absent.toml: No such file or directory"),
+        ({"SOMA_KEY_FILE": "absent"}, "SOMA_KEY_FILE: absent: No such file or directory"),
+        (
+            {"SOMA_KEY": "a", "SOMA_KEY_FILE": "b"},
+            "SOMA_KEY_FILE: SOMA_KEY is set as well, use one",
+        ),
+        (
+            {"SOMA_POSTGRES_URL": "postgresql://host/db"},
+            "SOMA_POSTGRES_URL: the server profile is not available in this version",
+        ),
+        (
+            {"SOMA_POSTGRES_URL_FILE": "secret"},
+            "SOMA_POSTGRES_URL_FILE: the server profile is not available in this version",
+        ),
+    ],
+)
+def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings(environ)
+
+    assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("prot = 1", "soma.toml: prot: there is no such setting (did you mean port?)"),
+        ('port = "8420"', "soma.toml: port: expected `int`, got `str`"),
+        ("port = ", "soma.toml: is not TOML"),
+        ("data_dir = 1", "soma.toml: data_dir: expected a path"),
+        ('postgres_url = "x"', "the server profile is not available in this version"),
+    ],
+)
+def test_refuses_a_file_with_mistakes(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "soma.toml").write_text(text)
+
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings({})
+
+    assert sentence in str(refusal.value)
+
+
+def test_refuses_an_unknown_override() -> None:
+    with pytest.raises(ConfigurationError, match="prot: there is no such setting"):
+        load_settings({}, {"prot": 1})
+
+
+def test_a_refused_secret_is_not_quoted(tmp_path: Path) -> None:
+    (tmp_path / "soma.toml").write_text("key = 31337")
+
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings({})
+
+    assert "31337" not in str(refusal.value)
+
+
+def test_every_setting_is_documented_with_its_variable_and_default() -> None:
+    rows = {name: (env, default) for name, env, default, _ in _ROW.findall(_DOCUMENT.read_text())}
+
+    defaults = masked(Settings(data_dir=Path("unused")))
+    expected = {
+        name: (variable(name), "none" if value is None else f"`{value}`")
+        for name, value in defaults.items()
+    }
+    expected["data_dir"] = (variable("data_dir"), "the platform's data directory")
+    assert expected == rows
+
+
+def test_secret_files_are_documented() -> None:
+    text = _DOCUMENT.read_text()
+
+    assert all(f"`{variable(name)}_FILE`" in text for name in SECRETS)
