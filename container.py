@@ -19,7 +19,7 @@ from adapters.identifiers import Uuid7Source
 from adapters.inprocess.bus import InProcessBus
 from adapters.inprocess.cache import InProcessCache
 from adapters.networkx_graph import NetworkxGraph
-from adapters.observation import report_failure
+from adapters.observation import FailureLog
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.snowball_analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
@@ -98,7 +98,9 @@ class Container(containers.DeclarativeContainer):
         embedder.provided.model.dimension,
         budget_bytes=settings.provided.fastcore_bytes,
     )
-    graph: providers.Provider[MemoryGraph] = providers.Singleton(NetworkxGraph, store)
+    graph: providers.Provider[MemoryGraph] = providers.Singleton(
+        NetworkxGraph, store, roots_max=settings.provided.graph_roots_max
+    )
 
     indexer = providers.Singleton(
         Indexer,
@@ -190,9 +192,10 @@ class Container(containers.DeclarativeContainer):
         facts=providers.Callable(_facts, settings),
     )
     open_model = providers.Factory(OpenModel, store=store, embedder=embedder, reindex=reindex)
-    background = providers.Factory(
-        BackgroundIndexing, indexer=indexer, bus=bus, report=providers.Object(report_failure)
+    failure_log = providers.Singleton(
+        FailureLog, settings.provided.log_level, settings.provided.log_format
     )
+    background = providers.Factory(BackgroundIndexing, indexer=indexer, bus=bus, report=failure_log)
 
 
 def build(settings: Settings) -> Container:

@@ -54,7 +54,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     import_line_bytes_max: _Count = 4 * 1024 * 1024
     batch_max: _Count = 1000
     k_max: _Count = 1000
-    page_max: _Count = 1000
     cache_bytes: _Bytes = 32 * 1024 * 1024
     fastcore_bytes: _Bytes = 512 * 1024 * 1024
     graph_roots_max: _Count = 64

@@ -61,18 +61,8 @@ class NetworkxGraph:
         """Return what is reached within `depth` hops, nearest first, ties by id."""
         async with self._lock(root):
             known = await self._known(root)
-            steps = await _compute(
-                known.graph,
-                partial(
-                    _around,
-                    known.graph,
-                    ids,
-                    direction=direction,
-                    link_type=type,
-                    depth=depth,
-                    limit=limit,
-                ),
-            )
+            walk = partial(_around, known.graph, ids, direction=direction, link_type=type)
+            steps = await _compute(known.graph, lambda: walk(depth=depth, limit=limit))
             return Walk(steps, known.position)
 
     async def path(

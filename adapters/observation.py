@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from domain.errors import SomaError
 
 
-def configure_logging(*, level: str, format: str) -> None:
-    """Log to stderr: JSON, or for people when `format` is "console" or stderr is a terminal."""
-    import logging
+class FailureLog:
+    """Tells on stderr what background work could not do and will try again.
 
-    import structlog
+    JSON, or a line for people when `format` is "console", or "auto" on a terminal.
+    """
 
-    numeric = logging.getLevelNamesMapping()[level.upper()]
-    console = format == "console" or (format == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    def __init__(self, level: str, format: str) -> None:
+        self._level = level
+        self._format = format
 
+    def __call__(self, error: SomaError) -> None:
+        """Log one failure with its kind and its sentence."""
+        self._logger.warning("background.failed", error=type(error).__name__, detail=str(error))
 
-def report_failure(error: SomaError) -> None:
-    """Log what background work could not do and will try again."""
-    import structlog
+    @cached_property
+    def _logger(self) -> FilteringBoundLogger:
+        # structlog takes 0.2 s to import: only a process that has something to say pays for it.
+        import logging
 
-    structlog.get_logger().warning(
-        "background.failed", error=type(error).__name__, detail=str(error)
-    )
+        import structlog
+
+        console = self._format == "console" or (self._format == "auto" and sys.stderr.isatty())
+        logger: FilteringBoundLogger = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(
+                logging.getLevelNamesMapping()[self._level.upper()]
+            ),
+        )
+        return logger

@@ -27,6 +27,8 @@ from domain.texts import context_text, own_text, text_hash
 from domain.vector import Role
 
 EMBED_CHUNK = 64
+# Another writer of the same session may change a text while it is embedded: then once more.
+FILL_ROUNDS_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,15 @@ class Indexer:
         model = self.embedder.model.id
         try:
             async with asyncio.timeout(self.wait_seconds):
-                for start in range(0, len(ids), EMBED_CHUNK):
-                    await self._fill_chunk(ids[start : start + EMBED_CHUNK])
-                async with self.store.reading() as tx:
-                    return await tx.embeddings.pending(model, ids) == 0
+                for _ in range(FILL_ROUNDS_MAX):
+                    for start in range(0, len(ids), EMBED_CHUNK):
+                        await self._fill_chunk(ids[start : start + EMBED_CHUNK])
+                    async with self.store.reading() as tx:
+                        if not await tx.embeddings.pending(model, ids):
+                            return True
         except (EmbedderUnavailable, TimeoutError):
             return False
+        return False
 
     async def _fill_chunk(self, ids: Sequence[MemoryId]) -> None:
         async with self.store.reading() as tx:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from domain.draft import Draft, Remembered
-from domain.errors import DimensionMismatch, InvalidInput
+from domain.errors import DimensionMismatch, InvalidInput, TooLarge
 from domain.memory import Limits, Memory, MemoryId
 from domain.namespace import Namespace, NamespacePolicy
 from domain.ports import Embedder, Embedding, IdempotencyRecord, Transaction
@@ -117,7 +117,7 @@ class Planner:
             if draft.vector is not None:
                 self.checked_vector(draft.vector)
             return new_memory(draft, id=self.new_id(), checks=checks, policy=policy)
-        except InvalidInput as error:
+        except (InvalidInput, TooLarge) as error:
             raise error.within(f"memories[{index}]") from error
 
     def _place(

@@ -10,7 +10,7 @@ from application.candidates import Gatherer, Search
 from application.planning import Planner
 from domain.errors import InvalidInput
 from domain.link import Direction
-from domain.memory import checked_text
+from domain.memory import check_time, checked_text
 from domain.namespace import NamespacePolicy, root_of
 from domain.ports import CanonicalStore, MemoryGraph
 from domain.ranking import (
@@ -77,6 +77,7 @@ class Recall:
                 raise InvalidInput("query", "is empty")
             if len(query.text.encode()) > QUERY_BYTES_MAX:
                 raise InvalidInput("query", f"is longer than {QUERY_BYTES_MAX} bytes")
+        check_time(query.as_of, "as_of")
         if not 1 <= query.k <= self.k_max:
             raise InvalidInput("k", f"must be 1 to {self.k_max}")
         if not 0 <= query.expand <= HOPS_MAX:

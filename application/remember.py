@@ -10,8 +10,8 @@ from datetime import datetime
 from application.indexing import Indexer
 from application.planning import Plan, Planner
 from application.sequencing import Sequencer
-from domain.draft import Draft, Remembered, Wait
-from domain.errors import IdempotencyConflict, InvalidInput, MemoryNotFound
+from domain.draft import Draft, NewLink, Remembered, Wait
+from domain.errors import IdempotencyConflict, InvalidInput, MemoryNotFound, TooLarge
 from domain.events import EventType
 from domain.link import Link, check_link_type, check_weight
 from domain.memory import Limits, Memory, MemoryId, check_payload, checked_text
@@ -146,26 +146,36 @@ class RememberBatch:
     ) -> None:
         at = self.now()
         links = []
-        for draft, id in zip(drafts, plan.order, strict=True):
-            if len(draft.links) > LINKS_PER_MEMORY_MAX:
-                raise InvalidInput("links", f"holds more than {LINKS_PER_MEMORY_MAX} links")
+        for index, (draft, id) in enumerate(zip(drafts, plan.order, strict=True)):
             source = plan.memory(id)
-            for new in draft.links:
-                target = targets[new.target]
-                check_same_root(source.namespace, target.namespace)
-                link = Link(
-                    source=id,
-                    target=new.target,
-                    type=check_link_type(new.type, "links.type"),
-                    weight=check_weight(new.weight),
-                    properties=check_payload(new.properties, self.limits),
-                    created_at=at,
-                    seq=0,
+            if len(draft.links) > LINKS_PER_MEMORY_MAX:
+                raise InvalidInput(
+                    f"memories[{index}].links", f"holds more than {LINKS_PER_MEMORY_MAX} links"
                 )
+            for place, new in enumerate(draft.links):
+                target = targets[new.target]
+                try:
+                    link = self._checked_link(new, source, target, at)
+                except (InvalidInput, TooLarge) as error:
+                    raise error.within(f"memories[{index}].links[{place}]") from error
                 seq = sequencer.note_link(link, source, target, EventType.LINKED)
                 links.append(replace(link, seq=seq))
         if links:
             await tx.links.put(links)
+
+    def _checked_link(self, new: NewLink, source: Memory, target: Memory, at: datetime) -> Link:
+        if source.id == target.id:
+            raise InvalidInput("target", "is the memory itself")
+        check_same_root(source.namespace, target.namespace)
+        return Link(
+            source=source.id,
+            target=target.id,
+            type=check_link_type(new.type),
+            weight=check_weight(new.weight),
+            properties=check_payload(new.properties, self.limits),
+            created_at=at,
+            seq=0,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +197,8 @@ class Remember:
             results = await self.batch(
                 (draft,), wait=wait, actor=actor, idempotency_key=idempotency_key
             )
-        except InvalidInput as error:
-            prefix = "memories[0]."
-            if error.field.startswith(prefix):
-                raise InvalidInput(error.field.removeprefix(prefix), error.reason) from error
-            raise
+        except (InvalidInput, TooLarge) as error:
+            raise error.without("memories[0]") from error
         return results[0]
 
 

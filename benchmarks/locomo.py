@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="keep the memories here between runs")
     parser.add_argument("--k", type=int, default=max(DEPTHS), help="hits per question")
     parser.add_argument("--categories", type=int, nargs="+", help="ask only these (1 to 5)")
-    parser.add_argument("--weights", type=json.loads, default={}, help='such as \'{"date": 0.4}\'')
+    parser.add_argument("--weights", type=json.loads, default={}, help="such as '{\"date\": 0.4}'")
     parser.add_argument("--ablate", nargs="+", metavar="SIGNAL", help="parts to leave out, or all")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     asyncio.run(measure(parser.parse_args()))

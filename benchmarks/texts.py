@@ -5,15 +5,90 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-_WHO = "Ana Ben Chloe Dario Edda Farid Greta Hugo Ines Jonas Kemal Lena Mara Nils".split()
-_DID = "bought repaired painted lost borrowed sketched cooked planted cleaned sold".split()
-_WHAT = (
-    "kettle bicycle canoe violin lantern carpet bookshelf telescope tent sweater radio clock"
-    " quilt drum ladder teapot camera atlas mirror hammock"
-).split()
-_LOOK = "green broken wooden heavy tiny silver borrowed old striped noisy blue folded".split()
-_WHERE = "market harbour library garden station museum attic workshop lake office".split()
-_WHEN = "yesterday|last Sunday|two weeks ago|this morning|in March|before the holidays".split("|")
+_WHO = [
+    "Ana",
+    "Ben",
+    "Chloe",
+    "Dario",
+    "Edda",
+    "Farid",
+    "Greta",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kemal",
+    "Lena",
+    "Mara",
+    "Nils",
+]
+_DID = [
+    "bought",
+    "repaired",
+    "painted",
+    "lost",
+    "borrowed",
+    "sketched",
+    "cooked",
+    "planted",
+    "cleaned",
+    "sold",
+]
+_WHAT = [
+    "kettle",
+    "bicycle",
+    "canoe",
+    "violin",
+    "lantern",
+    "carpet",
+    "bookshelf",
+    "telescope",
+    "tent",
+    "sweater",
+    "radio",
+    "clock",
+    "quilt",
+    "drum",
+    "ladder",
+    "teapot",
+    "camera",
+    "atlas",
+    "mirror",
+    "hammock",
+]
+_LOOK = [
+    "green",
+    "broken",
+    "wooden",
+    "heavy",
+    "tiny",
+    "silver",
+    "borrowed",
+    "old",
+    "striped",
+    "noisy",
+    "blue",
+    "folded",
+]
+_WHERE = [
+    "market",
+    "harbour",
+    "library",
+    "garden",
+    "station",
+    "museum",
+    "attic",
+    "workshop",
+    "lake",
+    "office",
+]
+_WHEN = [
+    "yesterday",
+    "last Sunday",
+    "two weeks ago",
+    "this morning",
+    "in March",
+    "before the holidays",
+]
 _THEN = (
     "and everybody at dinner wanted to hear the whole story twice",
     "which took far longer than we had planned for the weekend",
@@ -43,10 +118,8 @@ def questions(count: int, *, seed: int = 11) -> list[str]:
     while len(asked) < count:
         thing = f"{draw.choice(_LOOK)} {draw.choice(_WHAT)}"
         place = draw.choice(_WHERE)
-        number = draw.randrange(2, 90)
-        asked[
-            f"What did {draw.choice(_WHO)} do with the {thing} near the {place} with {number} steps?"
-        ] = None
+        who, number = draw.choice(_WHO), draw.randrange(2, 90)
+        asked[f"What did {who} do with the {thing} near the {place} with {number} steps?"] = None
     return list(asked)
 
 

@@ -43,6 +43,10 @@ class InvalidInput(SomaError):
         """Return the same refusal, seen from an enclosing object."""
         return InvalidInput(f"{prefix}.{self.field}", self.reason)
 
+    def without(self, prefix: str) -> InvalidInput:
+        """Return the same refusal, seen from the enclosed object."""
+        return InvalidInput(self.field.removeprefix(f"{prefix}."), self.reason)
+
 
 class DimensionMismatch(InvalidInput):
     """A vector does not have the dimension of the installed embedding model."""
@@ -56,6 +60,10 @@ class DimensionMismatch(InvalidInput):
         return DimensionMismatch(
             f"{prefix}.{self.field}", expected=self.expected, actual=self.actual
         )
+
+    def without(self, prefix: str) -> DimensionMismatch:
+        field = self.field.removeprefix(f"{prefix}.")
+        return DimensionMismatch(field, expected=self.expected, actual=self.actual)
 
 
 class NotFound(SomaError):
@@ -126,6 +134,16 @@ class TooLarge(SomaError):
         super().__init__(f"{field}: larger than the limit of {limit} {unit}")
         self.field = field
         self.limit = limit
+        self.unit = unit
+
+    def within(self, prefix: str) -> TooLarge:
+        """Return the same refusal, seen from an enclosing object."""
+        return TooLarge(f"{prefix}.{self.field}", limit=self.limit, unit=self.unit)
+
+    def without(self, prefix: str) -> TooLarge:
+        """Return the same refusal, seen from the enclosed object."""
+        field = self.field.removeprefix(f"{prefix}.")
+        return TooLarge(field, limit=self.limit, unit=self.unit)
 
 
 class Unavailable(SomaError):

@@ -125,21 +125,21 @@ def fuse(pool: Sequence[Candidate], tuning: Tuning) -> None:
 
 def _add_sessions(pool: Sequence[Candidate], hybrid: Sequence[float], tuning: Tuning) -> None:
     """Lift every turn by its session: the mean of the session's best three, min-max scaled."""
-    sessions: dict[tuple[str, str, str], list[float]] = {}
-    for candidate, value in zip(pool, hybrid, strict=True):
-        key = session_key(candidate.memory)
-        if key is not None:
-            sessions.setdefault(key, []).append(value)
-    if not sessions:
+    if all(candidate.memory.source.session is None for candidate in pool):
         return
+    # A memory outside any conversation is a session of its own, so that a note among chats is
+    # neither lifted nor buried by them.
+    keys = [session_key(c.memory) or ("", "", c.memory.id) for c in pool]
+    sessions: dict[tuple[str, str, str], list[float]] = {}
+    for key, value in zip(keys, hybrid, strict=True):
+        sessions.setdefault(key, []).append(value)
     means = {}
     for key, values in sessions.items():
         best = sorted(values, reverse=True)[:SESSION_TOP]
         means[key] = math.fsum(best) / len(best)
     scaled = dict(zip(means, _min_max(list(means.values())), strict=True))
-    for candidate in pool:
-        key = session_key(candidate.memory)
-        candidate.parts["session"] = tuning.weight("session") * (scaled[key] if key else 0.0)
+    for key, candidate in zip(keys, pool, strict=True):
+        candidate.parts["session"] = tuning.weight("session") * scaled[key]
 
 
 def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
@@ -153,9 +153,7 @@ def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
     date = named_date(question)
     for candidate in pool:
         memory = candidate.memory
-        spoken = memory.source.session is not None or memory.source.actor is not None
-        statement = spoken and is_statement(memory.content)
-        candidate.parts["statement"] = tuning.weight("statement") * statement
+        candidate.parts["statement"] = tuning.weight("statement") * is_statement(memory.content)
         if speaker is not None:
             candidate.parts["speaker"] = tuning.weight("speaker") * (memory.source.actor == speaker)
         if when:
@@ -208,12 +206,13 @@ def diversify(
 def relevance(candidate: Candidate) -> float:
     """Return how likely a hit answers the question (0 to 1), on unnormalised evidence.
 
-    A logistic of the better cosine and of the share of the question's words found.
+    A logistic of the better cosine and of the share of the question's words found, fitted by
+    `benchmarks/calibrate_relevance.py` with the default embedder.
     """
     cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
     if not cosines:
-        return _logistic(6.0 * (candidate.coverage - 0.5))
-    return _logistic(14.0 * (max(cosines) - 0.68) + 3.0 * (candidate.coverage - 0.4))
+        return _logistic(6.6 * candidate.coverage - 1.9)
+    return _logistic(19.7 * max(cosines) + 5.5 * candidate.coverage - 13.8)
 
 
 def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:

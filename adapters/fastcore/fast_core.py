@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 _PAGE = 2000
 _EVENTS_AT_ONCE = 1000
-#: Up to here a scan takes well under a millisecond: less than handing it to a thread.
-_INLINE_ROWS = 2000
+#: Up to here a scan takes about half a millisecond: less than handing it to a thread may cost.
+_INLINE_ROWS = 5000
+#: Up to here all cosines between as many memories take about a millisecond.
+_PAIRS_INLINE = 100
 #: A subtree is scanned in portions, so that it may be larger than the byte budget.
 _PORTION_ROWS = 50_000
 
@@ -123,7 +125,7 @@ class FastCore:
         def compute() -> list[list[float]]:
             return pairwise(gathered(places, Role.OWN, self._dimension))
 
-        return compute() if len(ids) <= _INLINE_ROWS // 10 else await asyncio.to_thread(compute)
+        return compute() if len(ids) <= _PAIRS_INLINE else await asyncio.to_thread(compute)
 
     async def catch_up(self, scope: Scope, /) -> None:
         """Bring what is loaded of the scope up to date, and load the rest while there is room."""

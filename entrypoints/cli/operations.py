@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from msgspec.structs import replace
+
+from domain.errors import DataDirectoryBusy
 from entrypoints.cli.client import Json, connected
+from entrypoints.cli.ownership import opened
 from entrypoints.cli.printing import note, say, show_fields, show_json, show_table
 
 PAGE = 1000
@@ -72,3 +77,22 @@ async def doctor(options: argparse.Namespace) -> int:
     if bad:
         note(f"not well: {', '.join(bad)}")
     return 1 if bad else 0
+
+
+async def serve(options: argparse.Namespace) -> int:
+    """Own the data directory and serve it over HTTP and on its socket, until told to stop."""
+    from entrypoints.http.server import serve_http
+
+    settings = options.settings
+    async with opened(settings) as directory:
+        container = await directory.own()
+        if container is None:
+            raise DataDirectoryBusy(f"{settings.data_dir} is owned by another process")
+        # The path of the socket may be too long for the kernel: serve it through the short one.
+        address = replace(settings, data_dir=Path(directory.address).parent)
+        await serve_http(container, address, ready=_announce)
+    return 0
+
+
+def _announce(url: str) -> None:
+    print(f"Soma listens on {url} (OpenAPI: {url}/schema)", flush=True)

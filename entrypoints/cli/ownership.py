@@ -7,7 +7,6 @@ no owner becomes it for as long as it runs, so a server and a terminal side by s
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import socket
@@ -39,18 +38,14 @@ class Directory:
         self.address = address
         self._settings = settings
         self._stack = stack
-        self._container: Container | None = None
-
-    @property
-    def container(self) -> Container | None:
-        """The container of the owner; None where another process owns the directory."""
-        return self._container
+        self.served: Container | None = None  # what answers on the socket, where it is ours
 
     async def acquire(self) -> None:
         """Reach the owner, or become it; raise `DataDirectoryBusy` when neither works in 10 s."""
         deadline = time.monotonic() + BUSY_SECONDS
-        while self._container is None and not _answers(self.address):
-            if await self.own():
+        while self.served is None and not _answers(self.address):
+            if container := await self.own():
+                await self._serve(container)
                 return
             if time.monotonic() > deadline:
                 raise DataDirectoryBusy(
@@ -58,21 +53,21 @@ class Directory:
                 )
             await asyncio.sleep(POLL_SECONDS)
 
-    async def own(self) -> bool:
-        """Become the owner and serve the socket; tell whether the directory was free."""
+    async def own(self) -> Container | None:
+        """Become the owner and open everything; None when another process is the owner."""
         lock = _lock(self._settings.data_dir)
         if lock is None:
-            return False
+            return None
         self._stack.callback(os.close, lock)
         from container import build, running
+
+        return await self._stack.enter_async_context(running(build(self._settings)))
+
+    async def _serve(self, container: Container) -> None:
         from entrypoints.http.server import serve_socket
 
-        container = build(self._settings)
-        await self._stack.enter_async_context(running(container))
-        self._stack.callback(_remove, self._settings.data_dir / SOCKET_NAME)
         await self._stack.enter_async_context(serve_socket(container, Path(self.address)))
-        self._container = container
-        return True
+        self.served = container
 
 
 @asynccontextmanager
@@ -122,11 +117,6 @@ def _short(path: Path) -> Iterator[str]:
         link = Path(folder) / "d"
         link.symlink_to(path.parent.resolve(), target_is_directory=True)
         yield str(link / path.name)
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
 
 
 def _unusable(directory: Path, error: OSError) -> DataDirectoryError:

@@ -31,7 +31,7 @@ def over_socket(app: ASGIApp) -> ASGIApp:
     """
 
     async def trusted(scope: Scope, receive: Receive, send: Send) -> None:
-        scope[_TRUSTED] = True  # type: ignore[index, literal-required]
+        scope[_TRUSTED] = True  # type: ignore[literal-required]
         await app(scope, receive, send)
 
     return trusted
@@ -57,7 +57,7 @@ async def admit(connection: Connection, _: BaseRouteHandler) -> None:
     connection.scope["auth"] = BY_KEY
 
 
-def actor(request: Request[Any, str, State]) -> str:
+def caller(request: Request[Any, str, State]) -> str:
     """Return who is asking, as history and audit name them."""
     return request.auth
 

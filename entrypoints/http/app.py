@@ -23,7 +23,7 @@ from entrypoints.http import (
     seed,
     transfer,
 )
-from entrypoints.http.access import actor, admit
+from entrypoints.http.access import admit, caller
 from entrypoints.http.metrics import Measured
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
@@ -54,7 +54,7 @@ def create_app(container: Container) -> Litestar:
         ],
         dependencies={
             "container": Provide(lambda: container, sync_to_thread=False),
-            "actor": Provide(actor, sync_to_thread=False),
+            "caller": Provide(caller, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
         middleware=[Measured(registry)],

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from domain.errors import InvalidInput
@@ -31,10 +31,11 @@ async def events(
     state: State,
     namespace: SpaceParameter = DEFAULT_NAMESPACE,
     last_event_id: Annotated[
-        str | None, Parameter(header="Last-Event-ID", description="resume after `epoch:seq`")
+        str | None, HeaderParameter(name="Last-Event-ID", description="resume after `epoch:seq`")
     ] = None,
     after: Annotated[
-        str | None, Parameter(query="last_event_id", description="the same, for lack of a header")
+        str | None,
+        QueryParameter(name="last_event_id", description="the same, for lack of a header"),
     ] = None,
 ) -> Stream:
     """Follow the change feed of one exact namespace from its first event, or from a position."""

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from domain.link import Direction, Link, Neighbor, Path
 from domain.memory import MemoryId
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Actor, Soma
+from entrypoints.http.requests import Caller, Soma
 from entrypoints.http.schemas import LinkBody
 from entrypoints.http.schemas_recall import LimitParameter
 
-TypeParameter = Annotated[str | None, Parameter(query="type", description="only this link type")]
+TypeParameter = Annotated[
+    str | None, QueryParameter(name="type", description="only this link type")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Neighborhood:
 
 
 @post("/links", status_code=201, responses=documented(400, 404, 413))
-async def connect(data: LinkBody, container: Soma, actor: Actor) -> Link:
+async def connect(data: JSONBody[LinkBody], container: Soma, caller: Caller) -> Link:
     """Link two memories, or change the link they have."""
     return await container.connect()(
         source=MemoryId(data.source),
@@ -34,31 +36,32 @@ async def connect(data: LinkBody, container: Soma, actor: Actor) -> Link:
         type=data.type,
         weight=data.weight,
         properties=data.properties,
-        actor=actor,
+        actor=caller,
     )
 
 
 @delete("/links", responses=documented(400, 404))
 async def disconnect(
-    source: str,
-    target: str,
-    link_type: Annotated[str, Parameter(query="type", description="the link's type")],
+    source: FromQuery[str],
+    target: FromQuery[str],
+    link_type: Annotated[str, QueryParameter(name="type", description="the link's type")],
     container: Soma,
-    actor: Actor,
+    caller: Caller,
 ) -> None:
     """Remove one link."""
     await container.disconnect()(
-        source=MemoryId(source), target=MemoryId(target), type=link_type, actor=actor
+        source=MemoryId(source), target=MemoryId(target), type=link_type, actor=caller
     )
 
 
 @get("/memories/{memory_id:str}/neighbors", responses=documented(400, 404))
 async def neighbors(
-    memory_id: str,
+    memory_id: FromPath[str],
     container: Soma,
+    *,
     link_type: TypeParameter = None,
-    direction: Direction = Direction.BOTH,
-    depth: Annotated[int, Parameter(ge=1, le=8, description="hops")] = 1,
+    direction: FromQuery[Direction] = Direction.BOTH,
+    depth: Annotated[int, QueryParameter(ge=1, le=8, description="hops")] = 1,
     limit: LimitParameter = 100,
 ) -> Neighborhood:
     """Return what is linked to a memory, breadth first."""
@@ -70,12 +73,12 @@ async def neighbors(
 
 @get("/paths", responses=documented(400, 404))
 async def find_path(
-    source: str,
-    target: str,
+    source: FromQuery[str],
+    target: FromQuery[str],
     container: Soma,
     link_type: TypeParameter = None,
     weighted: Annotated[
-        bool, Parameter(description="least sum of 1/weight instead of fewest hops")
+        bool, QueryParameter(description="least sum of 1/weight instead of fewest hops")
     ] = False,
 ) -> Path:
     """Return the shortest path along the direction of the links."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import Response, delete, get, patch, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from domain.draft import Page, Remembered
 from domain.errors import InvalidInput
 from domain.memory import Memory, MemoryId, MemoryVersion
 from domain.namespace import Scope, parse_namespace
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Actor, Soma
+from entrypoints.http.requests import Caller, Soma
 from entrypoints.http.schemas import RememberBatchBody, RememberBody, ReviseBody
 from entrypoints.http.schemas_recall import (
     CursorParameter,
@@ -27,14 +27,14 @@ from entrypoints.http.schemas_recall import (
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         description="the same key with the same body is stored once; with another body: 409",
     ),
 ]
 IfMatch = Annotated[
     str | None,
-    Parameter(header="If-Match", description='the expected version in quotes, as in ETag: "3"'),
+    HeaderParameter(name="If-Match", description='the expected version in quotes, as in ETag: "3"'),
 ]
 
 _VERSION = re.compile(r'"([1-9][0-9]{0,17})"')
@@ -56,23 +56,29 @@ class RememberedBatch:
     },
 )
 async def remember(
-    data: RememberBody, container: Soma, actor: Actor, idempotency_key: IdempotencyKey = None
+    data: JSONBody[RememberBody],
+    container: Soma,
+    caller: Caller,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Remembered]:
     """Store one memory, or return the one with the same content."""
     return stored(
         await container.remember()(
-            data.draft(), wait=data.wait, actor=actor, idempotency_key=idempotency_key
+            data.draft(), wait=data.wait, actor=caller, idempotency_key=idempotency_key
         )
     )
 
 
 @post("/memories/batch", status_code=200, responses=documented(400, 404, 409, 413))
 async def remember_batch(
-    data: RememberBatchBody, container: Soma, actor: Actor, idempotency_key: IdempotencyKey = None
+    data: JSONBody[RememberBatchBody],
+    container: Soma,
+    caller: Caller,
+    idempotency_key: IdempotencyKey = None,
 ) -> RememberedBatch:
     """Store up to 1000 memories in one transaction, or none."""
     results = await container.remember_batch()(
-        data.drafts(), wait=data.wait, actor=actor, idempotency_key=idempotency_key
+        data.drafts(), wait=data.wait, actor=caller, idempotency_key=idempotency_key
     )
     return RememberedBatch(results)
 
@@ -82,10 +88,10 @@ async def remember_batch(
     responses=documented(400),
     dependencies={"asked": Provide(ListParameters, sync_to_thread=False)},
 )
-async def list_memories(asked: ListParameters, container: Soma) -> Page[Memory]:
+async def list_memories(asked: NamedDependency[ListParameters], container: Soma) -> Page[Memory]:
     """List memories, newest first."""
     return await container.list_memories()(
-        scope=Scope(parse_namespace(asked.namespace), asked.scope),
+        scope=Scope(parse_namespace(asked.namespace), asked.reach),
         filter=asked.filter(),
         as_of=asked.as_of,
         include_expired=asked.include_expired,
@@ -95,7 +101,9 @@ async def list_memories(asked: ListParameters, container: Soma) -> Page[Memory]:
 
 
 @get("/memories/{memory_id:str}", responses=documented(400, 404))
-async def show(memory_id: str, container: Soma, known_at: TimeParameter = None) -> Response[Memory]:
+async def show(
+    memory_id: FromPath[str], container: Soma, known_at: TimeParameter = None
+) -> Response[Memory]:
     """Show one memory, as it is or as Soma knew it at `known_at`."""
     memory = await container.show()(MemoryId(memory_id), known_at=known_at)
     return Response(memory, headers={"ETag": _etag(memory)})
@@ -103,7 +111,11 @@ async def show(memory_id: str, container: Soma, known_at: TimeParameter = None) 
 
 @patch("/memories/{memory_id:str}", responses=documented(400, 404, 412, 413))
 async def revise(
-    memory_id: str, data: ReviseBody, container: Soma, actor: Actor, if_match: IfMatch = None
+    memory_id: FromPath[str],
+    data: JSONBody[ReviseBody],
+    container: Soma,
+    caller: Caller,
+    if_match: IfMatch = None,
 ) -> Response[Remembered]:
     """Change fields; the version before stays in the history."""
     revised = await container.revise()(
@@ -111,21 +123,26 @@ async def revise(
         data.changes(),
         expected_version=_expected(if_match),
         wait=data.wait,
-        actor=actor,
+        actor=caller,
     )
     return Response(revised, headers={"ETag": _etag(revised.memory)})
 
 
 @delete("/memories/{memory_id:str}", responses=documented(400, 404))
-async def forget(memory_id: str, container: Soma, actor: Actor, erase: bool = False) -> None:
+async def forget(
+    memory_id: FromPath[str], container: Soma, caller: Caller, erase: FromQuery[bool] = False
+) -> None:
     """Forget a memory at once and for good; `erase` also removes its content and history."""
     use_case = container.erase() if erase else container.forget()
-    await use_case(MemoryId(memory_id), actor=actor)
+    await use_case(MemoryId(memory_id), actor=caller)
 
 
 @get("/memories/{memory_id:str}/history", responses=documented(400, 404))
 async def history(
-    memory_id: str, container: Soma, limit: LimitParameter = 100, cursor: CursorParameter = None
+    memory_id: FromPath[str],
+    container: Soma,
+    limit: LimitParameter = 100,
+    cursor: CursorParameter = None,
 ) -> Page[MemoryVersion]:
     """List every version, newest first, also of a forgotten memory."""
     return await container.history()(MemoryId(memory_id), limit=limit, cursor=cursor)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from application.maintain import Check
 from domain.namespace import Scope, ScopeKind, parse_namespace
@@ -17,6 +19,7 @@ from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import ScopeParameter
 
 READY = "ok"
+MASK = "********"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ async def metrics(state: State) -> Response[bytes]:
 @post("/maintenance/reconcile", status_code=200, responses=documented(400))
 async def reconcile(
     container: Soma,
-    check: Annotated[bool, Parameter(description="only look, change nothing")] = False,
+    check: Annotated[bool, QueryParameter(description="only look, change nothing")] = False,
 ) -> Findings:
     """Compare everything derived with the canonical rows, and rebuild it."""
     return Findings(await container.reconcile()(check=check))
@@ -104,18 +107,27 @@ async def reindex(container: Soma) -> Queued:
 @get("/doctor", responses=documented())
 async def doctor(container: Soma) -> Diagnosis:
     """Ask everything Soma depends on whether it works."""
-    return Diagnosis(await container.diagnose()(), container.settings().masked())
+    return Diagnosis(await container.diagnose()(), _shown(container.settings()))
 
 
 @get("/stats/pending", responses=documented(400))
 async def pending(
     container: Soma,
-    namespace: Annotated[str | None, Parameter(description="everywhere when absent")] = None,
-    scope: ScopeParameter = ScopeKind.EXACT,
+    namespace: Annotated[str | None, QueryParameter(description="everywhere when absent")] = None,
+    reach: ScopeParameter = ScopeKind.EXACT,
 ) -> PendingVectors:
     """Count the vectors that are still missing."""
-    wanted = None if namespace is None else Scope(parse_namespace(namespace), scope)
+    wanted = None if namespace is None else Scope(parse_namespace(namespace), reach)
     return PendingVectors(await container.pending()(wanted))
+
+
+def _shown(settings: msgspec.Struct) -> dict[str, object]:
+    """Return the settings in force; what may hold a secret only says that it is set."""
+    shown = {}
+    for name, value in msgspec.structs.asdict(settings).items():
+        masked = value is not None and name.endswith(("key", "url"))
+        shown[name] = MASK if masked else str(value) if isinstance(value, Path) else value
+    return shown
 
 
 ROUTES = [reconcile, reindex, doctor, pending]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -69,7 +70,9 @@ def refused(_: AnyRequest, error: SomaError) -> Response[Problem]:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, AccessDenied):
         headers["WWW-Authenticate"] = 'Bearer realm="soma"'
-    return _answer(outcome.status, outcome.slug, outcome.title, str(error), fields, headers)
+    return _answer(
+        outcome.status, outcome.slug, outcome.title, str(error), fields=fields, headers=headers
+    )
 
 
 def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
@@ -82,9 +85,9 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
         fields = _fields(error)
         title, slug = "The request is not valid", "invalid-input"
         detail = "; ".join(f"{f.field}: {f.message}" for f in fields) or error.detail
-        return _answer(error.status_code, slug, title, detail, fields, {})
+        return _answer(error.status_code, slug, title, detail, fields=fields)
     headers = {name: str(value) for name, value in (error.headers or {}).items()}
-    return _answer(error.status_code, slug, phrase, error.detail, [], headers)
+    return _answer(error.status_code, slug, phrase, error.detail, headers=headers)
 
 
 def failed(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -96,7 +99,7 @@ def failed(request: AnyRequest, error: Exception) -> Response[Problem]:
         stack="".join(traceback.format_tb(error.__traceback__)),
     )
     detail = "the server could not complete the request; its log says where"
-    return _answer(500, "internal", "Something went wrong", detail, [], {})
+    return _answer(500, "internal", "Something went wrong", detail)
 
 
 HANDLERS: ExceptionHandlersMap = {
@@ -124,8 +127,9 @@ def _answer(
     slug: str,
     title: str,
     detail: str,
-    fields: list[FieldProblem],
-    headers: dict[str, str],
+    *,
+    fields: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response[Problem]:
-    problem = Problem(f"{TYPE_PREFIX}{slug}", title, status, detail, fields)
-    return Response(problem, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+    problem = Problem(f"{TYPE_PREFIX}{slug}", title, status, detail, list(fields))
+    return Response(problem, status_code=status, media_type=PROBLEM_JSON, headers=headers or {})

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Dependency
+from litestar.params import SkipValidation
 
 from container import Container
 from domain.errors import InvalidInput
@@ -20,9 +21,9 @@ T = TypeVar("T")
 
 QUERY_FIELDS_MAX = 1000
 
-#: What handlers ask for by the names `container` and `actor`.
-Soma = Annotated[Container, Dependency(skip_validation=True)]
-Actor = Annotated[str, Dependency(skip_validation=True)]
+#: What handlers ask for by the names `container` and `caller`.
+Soma = NamedDependency[SkipValidation[Container]]
+Caller = NamedDependency[SkipValidation[str]]
 
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>[^`]*)`")
@@ -69,7 +70,7 @@ def refusal(message: str, within: str = "") -> InvalidInput:
 async def only_known_parameters(
     connection: ASGIConnection[Any, Any, Any, State], _: BaseRouteHandler
 ) -> None:
-    """Refuse query parameters that the route does not document: what is spelt wrong is not ignored."""
+    """Refuse query parameters that the route does not document, instead of ignoring a typo."""
     query = connection.scope["query_string"]
     if not query:
         return

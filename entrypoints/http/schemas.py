@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from domain.draft import KEEP, Changes, Draft, Keep, NewLink, Wait
 from domain.errors import InvalidInput
@@ -42,7 +42,7 @@ LinkType = Annotated[str, Meta(examples=["follows"])]
 Weight = Annotated[float, Meta(description="strength, above 0", examples=[1.0])]
 
 
-class Body(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class Body(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON object in which nothing unknown is accepted."""
 
 
@@ -63,7 +63,7 @@ class NewLinkBody(Body):
     target: Id
     type: LinkType
     weight: Weight = 1.0
-    properties: Payload = {}
+    properties: Payload = field(default_factory=dict)
 
     def link(self) -> NewLink:
         """Return it as the domain has it."""
@@ -93,7 +93,7 @@ class DraftBody(Body):
     ttl_seconds: float | None = None
     source: SourceBody | None = None
     vector: GivenVector | None = None
-    links: list[NewLinkBody] = []
+    links: list[NewLinkBody] = field(default_factory=list)
     deduplicate: bool = True
 
     def draft(self) -> Draft:
@@ -189,7 +189,7 @@ class LinkBody(Body):
     target: Id
     type: LinkType
     weight: Weight = 1.0
-    properties: Payload = {}
+    properties: Payload = field(default_factory=dict)
 
 
 class PolicyBody(Body):
@@ -197,8 +197,8 @@ class PolicyBody(Body):
 
     half_life_days: Annotated[float, Meta(examples=[90.0])] | None = None
     default_ttl_seconds: Annotated[float, Meta(examples=[86400.0])] | None = None
-    weights: dict[str, float] = {}
-    signals: dict[str, bool] = {}
+    weights: dict[str, float] = field(default_factory=dict)
+    signals: dict[str, bool] = field(default_factory=dict)
 
     def policy(self) -> NamespacePolicy:
         """Return it as the domain has it."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from litestar.params import Parameter
-from msgspec import Meta
+from litestar.params import FromQuery, QueryParameter
+from msgspec import Meta, field
 
 from domain.errors import InvalidInput
 from domain.filter import Box, Condition, Filter, parse_box, parse_where
@@ -27,14 +27,17 @@ Where = Annotated[
         examples=[{"turn": {"gte": 3}, "channel": "chat"}],
     ),
 ]
-SpaceParameter = Annotated[str, Parameter(description="a namespace path")]
+SpaceParameter = Annotated[str, QueryParameter(description="a namespace path")]
 ScopeParameter = Annotated[
-    ScopeKind, Parameter(description="`exact`, or `subtree` for everything below it too")
+    ScopeKind,
+    QueryParameter(name="scope", description="`exact`, or `subtree` for everything below it too"),
 ]
-LimitParameter = Annotated[int, Parameter(ge=1, le=1000, description="the size of a page")]
-CursorParameter = Annotated[str | None, Parameter(description="`next_cursor` of the page before")]
+LimitParameter = Annotated[int, QueryParameter(ge=1, le=1000, description="the size of a page")]
+CursorParameter = Annotated[
+    str | None, QueryParameter(description="`next_cursor` of the page before")
+]
 TimeParameter = Annotated[
-    datetime | None, Parameter(description="RFC 3339 with an offset (write `+` as `%2B`)")
+    datetime | None, QueryParameter(description="RFC 3339 with an offset (write `+` as `%2B`)")
 ]
 
 
@@ -57,9 +60,9 @@ class RecallBody(Body):
     namespace: Space = DEFAULT_NAMESPACE
     scope: ScopeKind = ScopeKind.EXACT
     k: Annotated[int, Meta(description="1 to 1000", examples=[10])] = 10
-    kinds: list[Kind] = []
-    tags: Tags = []
-    tags_any: Tags = []
+    kinds: list[Kind] = field(default_factory=list)
+    tags: Tags = field(default_factory=list)
+    tags_any: Tags = field(default_factory=list)
     occurred_after: Time | None = None
     occurred_before: Time | None = None
     box: BoxBody | None = None
@@ -69,8 +72,8 @@ class RecallBody(Body):
     as_of: Time | None = None
     include_expired: bool = False
     min_relevance: Annotated[float, Meta(description="0 to 1", examples=[0.3])] | None = None
-    weights: dict[str, float] = {}
-    signals: dict[str, bool] = {}
+    weights: dict[str, float] = field(default_factory=dict)
+    signals: dict[str, bool] = field(default_factory=dict)
     rerank: bool = False
     expand: Annotated[
         bool | int, Meta(description="hops along links, 0 to 3; true is 1", examples=[1])
@@ -143,19 +146,23 @@ class ListParameters:
     """Which memories to list: the filters of a recall as query parameters."""
 
     namespace: SpaceParameter = DEFAULT_NAMESPACE
-    scope: ScopeParameter = ScopeKind.EXACT
-    kinds: Annotated[list[Kind] | None, Parameter(description="repeatable")] = None
-    tags: Annotated[list[str] | None, Parameter(description="all of these; repeatable")] = None
-    tags_any: Annotated[list[str] | None, Parameter(description="any of these; repeatable")] = None
+    reach: ScopeParameter = ScopeKind.EXACT
+    kinds: Annotated[list[Kind] | None, QueryParameter(description="repeatable")] = None
+    tags: Annotated[list[str] | None, QueryParameter(description="all of these; repeatable")] = None
+    tags_any: Annotated[
+        list[str] | None, QueryParameter(description="any of these; repeatable")
+    ] = None
     occurred_after: TimeParameter = None
     occurred_before: TimeParameter = None
-    box: Annotated[str | None, Parameter(description='JSON: {"min": [0], "max": [1]}')] = None
-    where: Annotated[str | None, Parameter(description="JSON, as in a recall")] = None
-    level: int | None = None
-    actor: Annotated[str | None, Parameter(description="who said or did it")] = None
-    session: Annotated[str | None, Parameter(description="in which session")] = None
-    as_of: Annotated[datetime | None, Parameter(description="valid at this time, not now")] = None
-    include_expired: bool = False
+    box: Annotated[str | None, QueryParameter(description='JSON: {"min": [0], "max": [1]}')] = None
+    where: Annotated[str | None, QueryParameter(description="JSON, as in a recall")] = None
+    level: FromQuery[int | None] = None
+    actor: Annotated[str | None, QueryParameter(description="who said or did it")] = None
+    session: Annotated[str | None, QueryParameter(description="in which session")] = None
+    as_of: Annotated[datetime | None, QueryParameter(description="valid at this time, not now")] = (
+        None
+    )
+    include_expired: FromQuery[bool] = False
     limit: LimitParameter = 100
     cursor: CursorParameter = None
 
@@ -192,7 +199,7 @@ def checked_filter(filter: Filter) -> Filter:
     texts = [("source.actor", filter.actor), ("source.session", filter.session)]
     texts += [(f"tags[{index}]", tag) for index, tag in enumerate(filter.tags)]
     texts += [(f"tags_any[{index}]", tag) for index, tag in enumerate(filter.tags_any)]
-    for field, text in texts:
+    for name, text in texts:
         if text is not None:
-            checked_text(text, field)
+            checked_text(text, name)
     return filter

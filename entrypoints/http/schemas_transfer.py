@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
 from domain.draft import Draft
 from domain.errors import InvalidInput
@@ -40,8 +40,8 @@ class MemoryRecord(Body):
     version: int
     seq: int = 0
     level: int = 0
-    payload: dict[str, object] = {}
-    tags: list[str] = []
+    payload: dict[str, object] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
     coordinate: list[float] | None = None
     importance: float = 1.0
     pinned: bool = False
@@ -49,7 +49,7 @@ class MemoryRecord(Body):
     valid_from: Moment | None = None
     valid_to: Moment | None = None
     expires_at: Moment | None = None
-    source: SourceBody = SourceBody()
+    source: SourceBody = field(default_factory=SourceBody)
 
     def memory(self) -> Memory:
         """Return it as the domain has it, with all times in UTC; the use case checks the rest."""
@@ -87,14 +87,14 @@ class VersionRecord(Body):
     forgotten_at: Moment | None = None
 
 
-class LinkRecord(Body):
+class LinkRecord(Body, kw_only=True):
     """A link as an export wrote it."""
 
     source: str
     target: str
     type: str
     weight: float = 1.0
-    properties: dict[str, object] = {}
+    properties: dict[str, object] = field(default_factory=dict)
     created_at: Moment
     seq: int = 0
 
@@ -173,14 +173,16 @@ def read_line(number: int, line: bytes) -> ImportLine:
 def written(record: ExportRecord) -> bytes:
     """Write one record as a line."""
     match record:
-        case ExportedMemory(memory, None):
-            line: dict[str, object] = {"type": "memory", "memory": memory}
         case ExportedMemory(memory, vector):
-            line = {"type": "memory", "memory": memory, "vector": vector_text(vector)}
+            line: dict[str, object] = {"type": "memory", "memory": memory}
+            if vector is not None:
+                line["vector"] = vector_text(vector)
         case ExportedVersion(version):
             line = {"type": "version", "version": version}
         case ExportedLink(link):
             line = {"type": "link", "link": link}
+        case _:
+            assert_never(record)
     return msgspec.json.encode(line) + b"\n"
 
 

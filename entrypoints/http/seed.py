@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from litestar import Response, post
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from domain.draft import Draft, Remembered
@@ -17,7 +18,7 @@ from domain.namespace import DEFAULT_NAMESPACE
 from domain.recall import RecallAnswer, RecallQuery
 from entrypoints.http.memories import stored
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Actor, Soma
+from entrypoints.http.requests import Caller, Soma
 from entrypoints.http.schemas import Body, Coordinate, Payload, Space
 from entrypoints.http.schemas_recall import RecallBody
 
@@ -68,13 +69,13 @@ class SeedRecallBody(RecallBody):
 
 
 @post("/store", status_code=201, tags=["seed manual"], responses=documented(400, 413))
-async def store(data: StoreBody, container: Soma, actor: Actor) -> Response[Remembered]:
+async def store(data: JSONBody[StoreBody], container: Soma, caller: Caller) -> Response[Remembered]:
     """Store a payload at a coordinate (alias of POST /v1/memories)."""
-    return stored(await container.remember()(data.draft(), actor=actor))
+    return stored(await container.remember()(data.draft(), actor=caller))
 
 
 @post("/recall", status_code=200, tags=["seed manual"], responses=documented(400, 413))
-async def seed_recall(data: SeedRecallBody, container: Soma) -> RecallAnswer:
+async def seed_recall(data: JSONBody[SeedRecallBody], container: Soma) -> RecallAnswer:
     """Find memories (alias of POST /v1/recall)."""
     return await container.recall()(data.asked())
 

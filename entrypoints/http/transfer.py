@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from domain.draft import Wait
 from domain.namespace import DEFAULT_NAMESPACE, Scope, ScopeKind, parse_namespace
 from domain.transfer import ExportRecord, ImportLine, ImportReport
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Actor, Soma
+from entrypoints.http.requests import Caller, Soma
 from entrypoints.http.schemas_recall import ScopeParameter, SpaceParameter
 from entrypoints.http.schemas_transfer import read_line, written
 
@@ -27,11 +27,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 async def export(
     container: Soma,
     namespace: SpaceParameter = DEFAULT_NAMESPACE,
-    scope: ScopeParameter = ScopeKind.EXACT,
-    vectors: Annotated[bool, Parameter(description="add each memory's own vector")] = False,
+    reach: ScopeParameter = ScopeKind.EXACT,
+    vectors: Annotated[bool, QueryParameter(description="add each memory's own vector")] = False,
 ) -> Stream:
     """Stream live memories, their earlier versions and links, one JSON object per line."""
-    records = container.export()(Scope(parse_namespace(namespace), scope), vectors=vectors)
+    records = container.export()(Scope(parse_namespace(namespace), reach), vectors=vectors)
     first = await anext(records, None)
     return Stream(_chunks(first, records), media_type=NDJSON)
 
@@ -40,13 +40,13 @@ async def export(
 async def import_lines(
     request: Request[Any, str, State],
     container: Soma,
-    actor: Actor,
-    wait: Annotated[Wait, Parameter(description="`stored`: vectors follow")] = Wait.STORED,
+    caller: Caller,
+    wait: Annotated[Wait, QueryParameter(description="`stored`: vectors follow")] = Wait.STORED,
 ) -> ImportReport:
     """Load NDJSON: lines of an export, or bodies of POST /v1/memories. Bad lines are reported."""
     line_bytes_max = container.settings().import_line_bytes_max
     return await container.import_lines()(
-        _import_lines(request.stream(), line_bytes_max), wait=wait, actor=actor
+        _import_lines(request.stream(), line_bytes_max), wait=wait, actor=caller
     )
 
 

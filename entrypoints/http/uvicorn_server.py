@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def configured(app: ASGIApp, *, keep_alive_seconds: int, grace_seconds: int) -> Config:
     """Return the configuration of a server that logs no requests: they hold content."""
     return Config(
-        app,  # type: ignore[arg-type]
+        app,
         http="httptools",
         ws="none",
         lifespan="off",

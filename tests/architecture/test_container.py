@@ -20,9 +20,10 @@ def container(tmp_path: Path) -> Container:
 
 def test_every_provider_builds_what_it_stands_for(container: Container) -> None:
     """A misspelt keyword of a factory passes type checks and is only seen when it is called."""
+    provided: list[providers.Provider[object]] = list(container.traverse())
     built = [
         provider()
-        for provider in container.traverse()
+        for provider in provided
         if isinstance(provider, providers.Factory | providers.Singleton)
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -30,13 +31,10 @@ async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
 
 
 def cosine(first: Vector, second: Vector) -> float:
-    count = first.dimension
-    pairs = zip(
-        struct.unpack(f"<{count}f", first.data),
-        struct.unpack(f"<{count}f", second.data),
-        strict=True,
-    )
-    return sum(a * b for a, b in pairs)
+    numbers: list[tuple[float, ...]] = [
+        struct.unpack(f"<{vector.dimension}f", vector.data) for vector in (first, second)
+    ]
+    return math.fsum(a * b for a, b in zip(*numbers, strict=True))
 
 
 async def test_vectors_have_the_dimension_of_the_model_and_length_one(embedder: Embedder) -> None:
@@ -83,7 +81,7 @@ async def test_the_model_is_known_without_loading_it(tmp_path: Path) -> None:
 async def test_a_missing_model_is_named(tmp_path: Path) -> None:
     embedder = OnnxEmbedder(tmp_path)
 
-    with pytest.raises(EmbedderUnavailable, match="is missing: .*model_quantized.onnx"):
+    with pytest.raises(EmbedderUnavailable, match=r"is missing: .*model_quantized\.onnx"):
         await embedder.embed_passages(["text", "another"])
     with pytest.raises(EmbedderUnavailable, match="is missing"):
         await embedder.embed_query("text")

@@ -6,12 +6,9 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from adapters.fastcore.fast_core import FastCore
 from adapters.sqlite.store import SqliteStore
@@ -20,7 +17,7 @@ from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import VectorIndex
-from domain.vector import Vector, unit_vector
+from domain.vector import unit_vector
 from tests.contracts.journal import MODEL, Journal, moment
 
 EAST, NORTH, UP = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
@@ -208,7 +205,8 @@ async def test_pairwise_is_zero_where_a_vector_is_missing(
     found = await index.pairwise([MemoryId(id) for id in ("a", "unknown", "b")])
 
     half = math.sqrt(0.5)
-    assert np.allclose([[1, 0, half], [0, 0, 0], [half, 0, 1]], found)
+    expected = np.array([[1, 0, half], [0, 0, 0], [half, 0, 1]])
+    assert np.allclose(expected, np.array(found))
     assert [] == await index.pairwise([])
 
 
@@ -250,12 +248,12 @@ async def test_a_tiny_budget_costs_time_but_no_answer(store: SqliteStore, journa
 async def test_readers_never_see_half_of_a_change(store: SqliteStore, journal: Journal) -> None:
     """Each round turns every vector at once; an answer mixes no two rounds that were caught up."""
     index = fast_core(store)
-    ids = [await journal.remember(f"{number:02}", own=EAST) for number in range(20)]
+    ids = [await journal.remember(f"{number:02}", own=EAST) for number in range(4)]
     await index.catch_up(DEFAULT)
     done = asyncio.Event()
 
     async def write() -> None:
-        for turn in range(30):
+        for turn in range(8):
             for id in ids:
                 await journal.embed(id, own=[NORTH, EAST][turn % 2])
             await index.catch_up(DEFAULT)
@@ -273,69 +271,3 @@ async def test_readers_never_see_half_of_a_change(store: SqliteStore, journal: J
     _, *answers = await asyncio.gather(write(), read(), read())
 
     assert all(answers)
-
-
-_axis = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])
-_vectors = st.tuples(_axis, _axis, _axis).filter(any)
-_changes = st.lists(
-    st.tuples(
-        st.sampled_from(["remember", "forget", "catch_up", "embed"]),
-        st.integers(0, 9),
-        st.sampled_from(["acme", "acme/a", "acme/b"]),
-        _vectors,
-        st.none() | _vectors,
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=25, deadline=None)
-@given(changes=_changes, query=_vectors, limit=st.integers(1, 6))
-async def test_agrees_with_brute_force_after_any_history(
-    changes: list[tuple[str, int, str, tuple[float, ...], tuple[float, ...] | None]],
-    query: tuple[float, ...],
-    limit: int,
-) -> None:
-    with TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "soma.db")
-        await store.open()
-        journal, index = Journal(store), fast_core(store)
-        expected: dict[MemoryId, tuple[Vector, Vector | None]] = {}
-        for number, (change, victim, namespace, own, context) in enumerate(changes):
-            known = sorted(expected)
-            if change == "remember":
-                id = await journal.remember(f"m{number}", namespace, own=own, context=context)
-                expected[id] = (unit_vector(own), context and unit_vector(context))
-            elif change == "catch_up":
-                await index.catch_up(ACME)
-            elif known and change == "forget":
-                id = known[victim % len(known)]
-                await journal.forget(id)
-                del expected[id]
-            elif known and change == "embed":
-                id = known[victim % len(known)]
-                await journal.embed(id, own=own, context=context)
-                kept = expected[id][1] if context is None else unit_vector(context)
-                expected[id] = (unit_vector(own), kept)
-
-        await index.catch_up(ACME)
-        found = await index.nominate(unit_vector(query), ACME, ALL, limit=limit)
-        rebuilt = await fast_core(store).nominate(unit_vector(query), ACME, ALL, limit=limit)
-        await store.close()
-
-    assert rebuilt == found
-    for role, nominated in enumerate((found.own, found.context)):
-        vectors = {id: both[role] for id, both in expected.items()}
-        assert _brute_force(unit_vector(query), vectors, limit) == list(nominated)
-
-
-def _brute_force(
-    query: Vector, vectors: dict[MemoryId, Vector | None], limit: int
-) -> list[tuple[MemoryId, float]]:
-    wide = np.frombuffer(query.data, "<f4").astype(np.float64)
-    scores = [
-        (id, float(np.clip((np.frombuffer(vector.data, "<f4") * wide).sum(), -1, 1)))
-        for id, vector in vectors.items()
-        if vector is not None
-    ]
-    return sorted(scores, key=lambda entry: (-entry[1], entry[0]))[:limit]

@@ -132,16 +132,16 @@ async def test_who_waits_for_an_owner_that_leaves_becomes_the_owner(tmp_path: Pa
         os.close(descriptor)
         await waiting
 
-        assert directory.container is not None
+        assert directory.served is not None
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_server_stops_cleanly(soma: Soma, how: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_stops_cleanly(soma: Soma, how: signal.Signals) -> None:
     with soma.serving() as server:
         server.send_signal(how)
         _, said = server.communicate(timeout=TIMEOUT_SECONDS)
 
-    assert server.returncode == code
+    assert server.returncode == 0
     assert b"Traceback" not in said
     assert not (soma.data / ownership.SOCKET_NAME).exists()
 

@@ -1,0 +1,296 @@
+"""Bad input is refused with a 400 problem that names the field, and nothing is half done."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.end_to_end.http_server import (
+    BODY_BYTES_MAX,
+    LONG_AGO,
+    fields_named,
+    problem,
+    remember,
+)
+
+BAD_BODIES: list[tuple[str, str, str]] = [
+    # call, body, field that must be named
+    ("/v1/memories", '{"content": "x", "contents": 1}', "contents"),
+    ("/v1/memories", "{}", "content"),
+    ("/v1/memories", "", "body"),
+    ("/v1/memories", "{", "body"),
+    ("/v1/memories", "[]", "body"),
+    ("/v1/memories", '{"content": "x"} {}', "body"),
+    ("/v1/memories", '{"content": 5}', "content"),
+    ("/v1/memories", '{"content": null}', "content"),
+    ("/v1/memories", '{"content": ""}', "content"),
+    ("/v1/memories", '{"content": " \\n"}', "content"),
+    ("/v1/memories", '{"content": "a\\u0000b"}', "content"),
+    ("/v1/memories", '{"content": "\\ud800"}', "body"),
+    ("/v1/memories", '{"content": "\\ud800x"}', "body"),
+    ("/v1/memories", '{"content": "x", "importance": NaN}', "body"),
+    ("/v1/memories", '{"content": "x", "importance": Infinity}', "body"),
+    ("/v1/memories", '{"content": "x", "importance": 1e999}', "importance"),
+    ("/v1/memories", '{"content": "x", "importance": "1"}', "importance"),
+    ("/v1/memories", '{"content": "x", "importance": -1}', "importance"),
+    ("/v1/memories", '{"content": "x", "pinned": 1}', "pinned"),
+    ("/v1/memories", '{"content": "x", "kind": "vague"}', "kind"),
+    ("/v1/memories", '{"content": "x", "tags": "a"}', "tags"),
+    ("/v1/memories", '{"content": "x", "tags": [1]}', "tags[0]"),
+    ("/v1/memories", '{"content": "x", "tags": ["ok", ""]}', "tags[1]"),
+    ("/v1/memories", '{"content": "x", "payload": []}', "payload"),
+    ("/v1/memories", '{"content": "x", "payload": {"a": "\\u0000"}}', "payload"),
+    ("/v1/memories", '{"content": "x", "payload": ' + '{"a":' * 9999 + "1" + "}" * 9999 + "}", ""),
+    ("/v1/memories", '{"content": "x", "coordinate": []}', "coordinate"),
+    ("/v1/memories", '{"content": "x", "coordinate": [1, null]}', "coordinate[1]"),
+    ("/v1/memories", '{"content": "x", "namespace": "a//b"}', "namespace"),
+    ("/v1/memories", '{"content": "x", "namespace": "../b"}', "namespace"),
+    ("/v1/memories", '{"content": "x", "occurred_at": "yesterday"}', "occurred_at"),
+    ("/v1/memories", '{"content": "x", "occurred_at": "2026-01-31T12:00:00"}', "occurred_at"),
+    ("/v1/memories", '{"content": "x", "occurred_at": "2026-02-31T12:00:00Z"}', "occurred_at"),
+    ("/v1/memories", '{"content": "x", "occurred_at": 1700000000}', "occurred_at"),
+    (
+        "/v1/memories",
+        '{"content": "x", "valid_from": "2026-02-01T00:00:00Z", "valid_to": "2026-01-01T00:00:00Z"}',
+        "valid_to",
+    ),
+    ("/v1/memories", '{"content": "x", "source": {"who": "me"}}', "source.who"),
+    ("/v1/memories", '{"content": "x", "vector": [1, 2]}', "vector"),
+    ("/v1/memories", '{"content": "x", "vector": []}', "vector"),
+    ("/v1/memories", '{"content": "x", "vector": "!"}', "vector"),
+    ("/v1/memories", '{"content": "x", "vector": "AAA="}', "vector"),
+    ("/v1/memories", '{"content": "x", "vector": [0, 0, 0, 0]}', "vector"),
+    ("/v1/memories", '{"content": "x", "wait": "long"}', "wait"),
+    ("/v1/memories", '{"content": "x", "links": [{"type": "a"}]}', "links[0].target"),
+    ("/v1/memories/batch", '{"memories": []}', "memories"),
+    ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"content": ""}]}', "memories[1].content"),
+    ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"c": ""}]}', "memories[1].content"),
+    ("/v1/memories/batch", '{"memories": [{"content": "x", "vector": "!"}]}', "memories[0].vector"),
+    ("/v1/memories/batch", json.dumps({"memories": [{"content": "x"}] * 1001}), "memories"),
+    ("/v1/recall", "{}", "query"),
+    ("/v1/recall", '{"query": " "}', "query"),
+    ("/v1/recall", '{"query": "a\\u0000"}', "query"),
+    ("/v1/recall", '{"query": "a", "k": 0}', "k"),
+    ("/v1/recall", '{"query": "a", "k": 1001}', "k"),
+    ("/v1/recall", '{"query": "a", "k": "10"}', "k"),
+    ("/v1/recall", '{"query": "a", "k": 1.5}', "k"),
+    ("/v1/recall", '{"query": "a", "limit": 3}', "limit"),
+    ("/v1/recall", '{"query": "a", "kinds": ["vague"]}', "kinds[0]"),
+    ("/v1/recall", '{"query": "a", "tags": ["\\u0000"]}', "tags[0]"),
+    ("/v1/recall", '{"query": "a", "scope": "everywhere"}', "scope"),
+    ("/v1/recall", '{"query": "a", "box": {"min": [0]}}', "box.max"),
+    ("/v1/recall", '{"query": "a", "box": {"min": [1], "max": [0]}}', "box.max"),
+    ("/v1/recall", '{"query": "a", "where": {}}', "where"),
+    ("/v1/recall", '{"query": "a", "where": {"a": {"like": "b"}}}', "where.a.like"),
+    ("/v1/recall", '{"query": "a", "as_of": "2026-01-31"}', "as_of"),
+    ("/v1/recall", '{"query": "a", "min_relevance": 2}', "min_relevance"),
+    ("/v1/recall", '{"query": "a", "expand": 9}', "expand"),
+    ("/v1/recall", '{"query": "a", "expand": "deep"}', "expand"),
+    ("/v1/recall", '{"query": "a", "vector": [1, 2, 3]}', "vector"),
+    ("/v1/recall/batch", '{"queries": []}', "queries"),
+    ("/v1/recall/batch", '{"queries": [{"query": "a"}, {"query": "a", "namespace": ""}]}', "queries[1].namespace"),
+    ("/v1/links", '{"source": "a", "target": "b"}', "type"),
+    ("/v1/links", '{"source": "a", "target": "a", "type": "t"}', "target"),
+    ("/v1/links", '{"source": "a", "target": "b", "type": "t", "weight": 0}', "weight"),
+    ("/v1/links", '{"source": "a", "target": "b", "type": "no spaces"}', "type"),
+    ("/store", '{"coordinate": "1,x", "payload": {"text": "a"}}', "coordinate"),
+    ("/store", '{"coordinate": "1,nan", "payload": {"text": "a"}}', "coordinate"),
+    ("/recall", '{"query": "a", "filters": {"a": []}}', "filters[...]"),
+]
+
+BAD_PARAMETERS = [
+    ("/v1/memories?limit=0", "limit"),
+    ("/v1/memories?limit=1001", "limit"),
+    ("/v1/memories?limit=ten", "limit"),
+    ("/v1/memories?limits=10", "limits"),
+    ("/v1/memories?namespace=a//b", "namespace"),
+    ("/v1/memories?kinds=episodic&kinds=vague", "kinds"),
+    ("/v1/memories?scope=all", "scope"),
+    ("/v1/memories?where={", "where"),
+    ("/v1/memories?where=[]", "where"),
+    ('/v1/memories?box={"min":[0]}', "box.max"),
+    ("/v1/memories?as_of=2026-01-31T12:00:00", "as_of"),
+    ("/v1/memories?occurred_after=soon", "occurred_after"),
+    ("/v1/memories?cursor=%25%25", "cursor"),
+    ("/v1/memories?tags=a%00b", "tags"),
+    ("/v1/memories?tags=%ff", "query string"),
+    ("/v1/memories?include_expired=perhaps", "include_expired"),
+    ("/v1/memories/x?known_at=2026-01-31T12:00:00", "known_at"),
+    ("/v1/memories/x?version=1", "version"),
+    ("/v1/memories/x/neighbors?depth=9", "depth"),
+    ("/v1/memories/x/neighbors?direction=up", "direction"),
+    ("/v1/paths?source=a", "target"),
+    ("/v1/namespaces?cursor=a//b", "cursor"),
+    ("/v1/namespaces/a%20b", "path"),
+    ("/v1/events?last_event_id=7", "Last-Event-ID"),
+    ("/v1/events?last_event_id=epoch:-1", "Last-Event-ID"),
+    ("/v1/export?vectors=maybe", "vectors"),
+    ("/healthz?verbose=1", "verbose"),
+]
+
+
+@pytest.mark.parametrize(("call", "body", "field"), BAD_BODIES)
+def test_a_bad_body_is_refused_naming_the_field(
+    http: httpx.Client, call: str, body: str, field: str
+) -> None:
+    answer = http.post(call, content=body)
+
+    named = fields_named(answer)
+    assert len(named) == 1
+    assert field in {"", named[0]}, answer.text
+
+
+@pytest.mark.parametrize(("call", "field"), BAD_PARAMETERS)
+def test_a_bad_parameter_is_refused_by_its_name(
+    http: httpx.Client, call: str, field: str
+) -> None:
+    answer = http.get(call)
+
+    assert [field] == fields_named(answer), answer.text
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"content": "\xff"}', b'{"content": "\xed\xa0\x80"}', b'\xff\xfe{"content": "x"}']
+)
+def test_text_that_is_not_utf_8_is_refused(http: httpx.Client, body: bytes) -> None:
+    answer = http.post("/v1/memories", content=body)
+
+    assert fields_named(answer) in (["body"], ["content"])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"kind": None}, "kind"),
+        ({"content": None}, "content"),
+        ({"namespace": "a"}, "namespace"),
+        ({"valid_to": "2026-01-01"}, "valid_to"),
+        ({"vector": [1]}, "vector"),
+    ],
+)
+def test_a_bad_change_is_refused_and_changes_nothing(
+    http: httpx.Client, space: str, body: dict[str, Any], field: str
+) -> None:
+    memory = remember(http, space, "as it was")
+
+    answer = http.patch(f"/v1/memories/{memory['id']}", json={"tags": ["new"], **body})
+
+    assert [field] == fields_named(answer)
+    assert memory == http.get(f"/v1/memories/{memory['id']}").json()
+
+
+@pytest.mark.parametrize("version", ["1", '""', '"0"', '"one"', '"1", "2"', 'W/"1"', '"-1"'])
+def test_a_malformed_if_match_is_refused(http: httpx.Client, space: str, version: str) -> None:
+    memory = remember(http, space, "a memory")
+
+    answer = http.patch(
+        f"/v1/memories/{memory['id']}", json={"pinned": True}, headers={"If-Match": version}
+    )
+
+    assert ["If-Match"] == fields_named(answer)
+
+
+def test_a_key_that_is_too_long_is_refused(http: httpx.Client) -> None:
+    answer = http.post(
+        "/v1/memories", json={"content": "x"}, headers={"Idempotency-Key": "k" * 256}
+    )
+
+    assert ["Idempotency-Key"] == fields_named(answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"content": "x" * 65_537}, "content"),
+        ({"content": "x", "payload": {"a": "x" * 262_144}}, "payload"),
+    ],
+)
+def test_what_is_larger_than_its_limit_is_refused_with_413(
+    http: httpx.Client, body: dict[str, Any], field: str
+) -> None:
+    answer = http.post("/v1/memories", json=body)
+
+    assert [field] == fields_named(answer, 413)
+
+
+def test_a_body_larger_than_the_limit_is_refused_with_413(http: httpx.Client) -> None:
+    answer = http.post("/v1/memories", content=b" " * (BODY_BYTES_MAX + 1))
+
+    problem(answer, 413)
+
+
+def test_a_body_of_unknown_length_larger_than_the_limit_is_refused_with_413(
+    http: httpx.Client,
+) -> None:
+    chunks = (b" " * 100_000 for _ in range(BODY_BYTES_MAX // 100_000 + 1))
+
+    answer = http.post("/v1/memories", content=chunks)
+
+    problem(answer, 413)
+
+
+def test_one_bad_item_refuses_the_whole_batch(http: httpx.Client, space: str) -> None:
+    batch = [{"namespace": space, "content": f"number {n}"} for n in range(3)]
+    batch[2]["kind"] = "vague"
+
+    answer = http.post("/v1/memories/batch", json={"memories": batch})
+
+    assert ["memories[2].kind"] == fields_named(answer)
+    assert [] == http.get("/v1/memories", params={"namespace": space}).json()["items"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/v1/memories/{LONG_AGO}"),
+        ("GET", "/v1/memories/no-id-at-all"),
+        ("GET", "/v1/memories/%00"),
+        ("PATCH", f"/v1/memories/{LONG_AGO}"),
+        ("DELETE", f"/v1/memories/{LONG_AGO}"),
+        ("GET", f"/v1/memories/{LONG_AGO}/history"),
+        ("GET", f"/v1/memories/{LONG_AGO}/neighbors"),
+        ("GET", f"/v1/paths?source={LONG_AGO}&target={LONG_AGO}"),
+        ("DELETE", f"/v1/links?source={LONG_AGO}&target={LONG_AGO}&type=t"),
+        ("GET", "/v1/namespaces/nowhere"),
+        ("DELETE", "/v1/namespaces/nowhere"),
+        ("GET", "/nowhere"),
+        ("GET", "/v1/jobs"),
+    ],
+)
+def test_what_does_not_exist_is_not_found(http: httpx.Client, method: str, path: str) -> None:
+    answer = http.request(method, path, json={} if method == "PATCH" else None)
+
+    problem(answer, 404)
+
+
+def test_a_wrong_method_is_refused_with_those_allowed(http: httpx.Client) -> None:
+    answer = http.put("/v1/memories", json={})
+
+    problem(answer, 405)
+    assert {"GET", "POST", "OPTIONS"} == set(answer.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'; DROP TABLE memories; --",
+        '" OR 1=1 --',
+        'NEAR("a" "b") AND * ^ : - ( )',
+        "% _ \\ [a-z]",
+        "\u202e\u0301 \U0001f9e0 ﬁ İ",
+    ],
+)
+def test_metacharacters_are_only_text(http: httpx.Client, space: str, text: str) -> None:
+    memory = remember(http, space, f"{text} marker", tags=[text], payload={"key": text})
+
+    hits = http.post("/v1/recall", json={"namespace": space, "query": f"{text} marker"}).json()
+    listed = http.get("/v1/memories", params={"namespace": space, "tags": text}).json()
+    where = json.dumps({"key": text})
+    matching = http.get("/v1/memories", params={"namespace": space, "where": where}).json()
+
+    assert [memory["id"]] == [hit["memory"]["id"] for hit in hits["hits"]]
+    assert [memory] == listed["items"]
+    assert [memory] == matching["items"]

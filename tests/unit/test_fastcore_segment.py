@@ -1,0 +1,117 @@
+"""The rows of one namespace, and scanning them while they change."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from adapters.fastcore.scan import Target, nearest
+from adapters.fastcore.segment import Segment
+from domain.memory import MemoryId
+from domain.ports import IndexedVector
+from domain.vector import Vector
+
+DIMENSION = 16
+OPEN = (-math.inf, math.inf, math.inf)
+RANDOM = np.random.default_rng(7)
+
+
+def unit_vectors(count: int) -> list[Vector]:
+    rows = RANDOM.normal(size=(count, DIMENSION))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return [Vector(row.astype("<f4").tobytes()) for row in rows]
+
+
+def named(number: int) -> MemoryId:
+    return MemoryId(f"{number:06}")
+
+
+def item(number: int, vector: Vector) -> IndexedVector:
+    return IndexedVector(named(number), vector, None, OPEN)
+
+
+def own(segment: Segment, query: Vector, limit: int) -> list[tuple[MemoryId, float]]:
+    return nearest(query, [Target(segment.view, None)], None, limit)[0]
+
+
+def exactly(query: Vector, vectors: dict[MemoryId, Vector], limit: int) -> list[MemoryId]:
+    wide = np.frombuffer(query.data, "<f4").astype(np.float64)
+    scores = {
+        id: float((np.frombuffer(vector.data, "<f4") * wide).sum())
+        for id, vector in vectors.items()
+    }
+    return sorted(scores, key=lambda id: (-scores[id], id))[:limit]
+
+
+def test_growing_replacing_and_compacting_keep_the_answer_exact() -> None:
+    segment = Segment("model", DIMENSION, "epoch", 0)
+    vectors: dict[MemoryId, Vector] = {}
+    (query,) = unit_vectors(1)
+    for turn in range(6):
+        numbers = range(turn * 500, turn * 500 + 2000)
+        fresh = dict(zip(numbers, unit_vectors(2000), strict=True))
+        gone = [named(number) for number in range(0, turn * 500, 3)]
+        segment.apply([item(*entry) for entry in fresh.items()], gone, turn)
+        vectors |= {named(number): vector for number, vector in fresh.items()}
+        for id in gone:
+            vectors.pop(id, None)
+
+        assert exactly(query, vectors, 40) == [id for id, _ in own(segment, query, 40)]
+        assert vectors.keys() == segment.places.keys()
+    assert segment.view.count < 2 * len(vectors)
+
+
+def test_the_numbers_do_not_depend_on_the_layout() -> None:
+    vectors = unit_vectors(3000)
+    (query,) = unit_vectors(1)
+    forwards = Segment("model", DIMENSION, "epoch", 0)
+    backwards = Segment("model", DIMENSION, "epoch", 0)
+    entries = [item(number, vector) for number, vector in enumerate(vectors)]
+    forwards.apply(entries, (), 1)
+    for entry in entries[::-1]:
+        backwards.apply([entry], (), 1)
+
+    assert own(forwards, query, 100) == own(backwards, query, 100)
+    parts = [Segment("model", DIMENSION, "epoch", 0) for _ in range(7)]
+    for number, entry in enumerate(entries):
+        parts[number % 7].apply([entry], (), 1)
+    targets = [Target(part.view, None) for part in parts]
+    assert own(forwards, query, 100) == nearest(query, targets, None, 100)[0]
+
+
+def test_many_equal_vectors_are_ordered_by_id() -> None:
+    (vector,) = unit_vectors(1)
+    segment = Segment("model", DIMENSION, "epoch", 0)
+    segment.apply([item(number, vector) for number in reversed(range(9000))], (), 1)
+
+    assert [named(number) for number in range(5)] == [id for id, _ in own(segment, vector, 5)]
+
+
+def test_a_view_stays_as_it_was_while_the_segment_changes() -> None:
+    segment = Segment("model", DIMENSION, "epoch", 0)
+    vectors = unit_vectors(3000)
+    (query,) = unit_vectors(1)
+    segment.apply([item(number, vector) for number, vector in enumerate(vectors)], (), 1)
+    view = segment.view
+    before = nearest(query, [Target(view, None)], None, 50)
+
+    with ThreadPoolExecutor(2) as threads:
+        scans = [threads.submit(nearest, query, [Target(view, None)], None, 50) for _ in range(40)]
+        for turn in range(40):
+            changed = [item(number, vectors[-number]) for number in range(turn, turn + 200)]
+            segment.apply(changed, [named(2999 - turn)], turn)
+
+    assert {id(view)} != {id(segment.view)}
+    assert all(scan.result() == before for scan in scans)
+
+
+def test_storing_the_same_again_costs_no_row() -> None:
+    segment = Segment("model", DIMENSION, "epoch", 0)
+    entries = [item(number, vector) for number, vector in enumerate(unit_vectors(10))]
+    segment.apply(entries, (), 1)
+
+    segment.apply(entries, (), 2)
+
+    assert (10, 2) == (segment.view.count, segment.view.watermark)
