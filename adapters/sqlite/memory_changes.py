@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.sqlite.embeddings import remove_vectors
+from adapters.sqlite.erasure import note_residue
 from adapters.sqlite.lexicon import remove_terms
 from adapters.sqlite.links import remove_links_at
 from adapters.sqlite.namespaces import ensure_namespaces
@@ -113,6 +114,7 @@ def erase(
         "DELETE FROM memory_versions WHERE memory IN (SELECT value FROM json_each(?))", [numbers]
     )
     connection.execute(_ERASE, [micros(at), numbers])
+    note_residue(connection)
     _audit(connection, "erase", numbers, at, actor)
 
 

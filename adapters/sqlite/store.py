@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from adapters.sqlite.checks import find_damage_in_index, find_inconsistencies
-from adapters.sqlite.connection import BUSY_TIMEOUT_SECONDS, open_reader
+from adapters.sqlite.connection import open_reader
+from adapters.sqlite.erasure import wipe
 from adapters.sqlite.lexicon import forget_deleted_terms
 from adapters.sqlite.migrate import open_writer
 from adapters.sqlite.session import Channel, Session
@@ -19,7 +20,6 @@ from domain.ports import Finding, Transaction
 
 READERS = 3
 _CLOSING_TIMEOUT_SECONDS = 10.0
-_ERASING_TIMEOUT_SECONDS = 0.25
 
 
 class SqliteStore:
@@ -70,7 +70,7 @@ class SqliteStore:
                         await self._idle.get()
             await _close(readers)
             if writer is not None:
-                await writer.close(last_words=_empty_log)
+                await writer.close(last_words=_wipe_for_good)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -100,7 +100,7 @@ class SqliteStore:
                 await session.roll_back()
                 raise
             if session.erased or self._residue:
-                await self._wipe_log()
+                await self._wipe()
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the database cannot be read."""
@@ -127,15 +127,14 @@ class SqliteStore:
             raise StoreUnavailable(f"the store {self._path} is not open")
         return self._writer
 
-    async def _wipe_log(self) -> None:
-        """Overwrite what the write-ahead log still holds of erased content.
+    async def _wipe(self) -> None:
+        """Overwrite what the files still hold of erased content.
 
         A reader with an older snapshot keeps the log alive: then the next change tries again.
         """
         self._residue = True
         with suppress(StoreUnavailable):
-            if await self._opened().run(_empty_log_soon):
-                self._residue = False
+            self._residue = not await self._opened().run(wipe, closing=False)
 
 
 async def _close(channels: list[Channel]) -> None:
@@ -148,19 +147,5 @@ def _commit(connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
 
 
-def _empty_log(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-
-
-def _empty_log_soon(connection: sqlite3.Connection) -> bool:
-    """Empty the log unless a reader is in the way for longer than a moment."""
-    _set_timeout(connection, _ERASING_TIMEOUT_SECONDS)
-    try:
-        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        _set_timeout(connection, BUSY_TIMEOUT_SECONDS)
-    return not busy
-
-
-def _set_timeout(connection: sqlite3.Connection, seconds: float) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchone()
+def _wipe_for_good(connection: sqlite3.Connection) -> None:
+    wipe(connection, closing=True)

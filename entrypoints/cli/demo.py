@@ -41,7 +41,8 @@ class Story:
 
     def id_of(self, beginning: str) -> str:
         """Return the id of the turn that begins like this."""
-        return next(id for text, id in self._ids.items() if text.startswith(beginning))
+        [found] = [id for text, id in self._ids.items() if text.startswith(beginning)]
+        return found
 
     @staticmethod
     def turns(namespace: str) -> list[Json]:

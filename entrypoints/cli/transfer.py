@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 POLL_SECONDS = 0.2
+STALLED_SECONDS = 30.0
 ERRORS_SHOWN_MAX = 20
 
 
@@ -28,7 +30,7 @@ async def import_file(options: argparse.Namespace) -> int:
         with _source(options.file) as (file, size), _progress() as progress:
             lines = _chunks(file, size, progress)
             report = await api.upload("/v1/import", lines, wait=options.wait or "stored")
-            if options.wait is None and api.embedded:
+            if options.wait is None and api.embedded and options.settings.embedder != "none":
                 await _until_embedded(api, progress)
         if options.json:
             show_json(report)
@@ -82,13 +84,21 @@ async def _save(api: Api, path: Path, parameters: dict[str, object]) -> int:
 
 
 async def _until_embedded(api: Api, progress: Progress) -> None:
-    """Wait until everything is found by its meaning: a command that ends embeds no more."""
+    """Wait until everything is found by its meaning: a command that ends embeds no more.
+
+    A backlog that does not shrink for a while is left to the next owner of the directory.
+    """
     total = pending = await _pending(api)
     task = progress.add_task("embedding", total=total, visible=total > 0)
-    while pending:
+    moved_at = time.monotonic()
+    while pending and time.monotonic() - moved_at < STALLED_SECONDS:
         await asyncio.sleep(POLL_SECONDS)
-        pending = await _pending(api)
+        before, pending = pending, await _pending(api)
+        if pending != before:
+            moved_at = time.monotonic()
         progress.update(task, completed=max(total - pending, 0))
+    if pending:
+        note(f"{pending} vectors are still missing: until then they are found by their words")
 
 
 async def _pending(api: Api) -> int:

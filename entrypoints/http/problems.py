@@ -24,6 +24,9 @@ PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:somafractalmemory:problem:"
 RETRY_AFTER_SECONDS = 1
 
+#: Query parameters whose own name means something else to Litestar or Python.
+_WIRE_NAMES = {"reach": "scope", "link_type": "type"}
+
 AnyRequest = Request[Any, Any, State]
 
 
@@ -115,7 +118,11 @@ def _fields(error: HTTPException) -> list[FieldProblem]:
     found = []
     for entry in entries:
         if isinstance(entry, dict):
-            named = refusal(str(entry.get("message", "")), str(entry.get("key", "")))
+            key = str(entry.get("key", ""))
+            if key == "data":
+                found.append(FieldProblem("body", "is required"))
+                continue
+            named = refusal(str(entry.get("message", "")), _WIRE_NAMES.get(key, key))
             found.append(FieldProblem(named.field, named.reason))
     if not found and error.detail.startswith("Missing required query parameter"):
         found.append(FieldProblem(error.detail.split("'")[1], "is required"))

@@ -30,7 +30,18 @@ from tests.contracts.store_fixtures import (
 _spaces = itertools.count()
 
 ODD_TERMS = (
-    *("käse", "日本語", "don't", "snake_case", "well-known", "3.14", "a.b:c", '"quoted"', "a*", "^a"),
+    *(
+        "käse",
+        "日本語",
+        "don't",
+        "snake_case",
+        "well-known",
+        "3.14",
+        "a.b:c",
+        '"quoted"',
+        "a*",
+        "^a",
+    ),
     *("(a", "NEAR", "AND", "or", "col:x", "{own}", "_6b", "_", "é", "e\u0301", "\U0001f600", "%"),
     *("UPPER", "x" * 500, "ü" * 70, "0", "-1", ";", "\\", "\u00a0", "''", "own"),
 )

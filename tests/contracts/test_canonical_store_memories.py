@@ -30,9 +30,7 @@ from tests.contracts.store_fixtures import (
 UNKNOWN = MemoryId("00000000-0000-7000-8000-000000000000")
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
-moments = st.datetimes(
-    datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)
-)
+moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
 values = st.recursive(
     st.none()
     | st.booleans()

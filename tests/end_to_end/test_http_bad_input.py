@@ -67,7 +67,7 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/memories", '{"content": "x", "links": [{"type": "a"}]}', "links[0].target"),
     ("/v1/memories/batch", '{"memories": []}', "memories"),
     ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"content": ""}]}', "memories[1].content"),
-    ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"c": ""}]}', "memories[1].content"),
+    ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"c": ""}]}', "memories[1].c"),
     ("/v1/memories/batch", '{"memories": [{"content": "x", "vector": "!"}]}', "memories[0].vector"),
     ("/v1/memories/batch", json.dumps({"memories": [{"content": "x"}] * 1001}), "memories"),
     ("/v1/recall", "{}", "query"),
