@@ -16,21 +16,10 @@ from domain.errors import InvalidInput, NotFound, SomaError, TooLarge
 from domain.events import EventType
 from domain.filter import Filter
 from domain.link import Link, check_link_type, check_weight
-from domain.memory import (
-    Life,
-    Limits,
-    Memory,
-    MemoryId,
-    check_content,
-    check_coordinate,
-    check_importance,
-    check_payload,
-    check_tags,
-    check_validity,
-    content_hash,
-)
-from domain.namespace import Scope, parse_namespace
+from domain.memory import Life, Limits, Memory, MemoryId, check_payload
+from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, Cursor, Embedding, EventBus, Transaction
+from domain.revision import imported_memory
 from domain.transfer import (
     ExportedLink,
     ExportedMemory,
@@ -45,7 +34,6 @@ from domain.vector import Role, Vector
 PAGE = 500
 BATCH = 500
 ERRORS_MAX = 1000
-ID_LENGTH_MAX = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,13 +161,14 @@ class ImportLines:
 
     async def _memories(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
         records = [line.record for line in batch if isinstance(line.record, ExportedMemory)]
-        checked = {r.memory.id: (self._checked(r.memory), self._vector(r.vector)) for r in records}
+        checked = {r.memory.id: (imported_memory(r.memory, self.limits), self._vector(r.vector)) for r in records}
         async with self.store.writing() as tx:
             heads = await tx.feed.lock({memory.namespace for memory, _ in checked.values()})
             sequencer = Sequencer(heads, self.now(), self.new_event_id)
             fresh: dict[MemoryId, Memory] = {}
+            places: set[tuple[Namespace, tuple[float, ...]]] = set()
             for id, (memory, _) in checked.items():
-                if await self._absent(tx, id, memory):
+                if await self._absent(tx, id, memory, places):
                     seq = sequencer.note(memory, EventType.REMEMBERED)
                     fresh[id] = replace(memory, seq=seq)
             await tx.memories.add(list(fresh.values()), actor=actor)
@@ -205,7 +194,13 @@ class ImportLines:
         return len(fresh)
 
     @staticmethod
-    async def _absent(tx: Transaction, id: MemoryId, memory: Memory) -> bool:
+    async def _absent(
+        tx: Transaction,
+        id: MemoryId,
+        memory: Memory,
+        places: set[tuple[Namespace, tuple[float, ...]]],
+    ) -> bool:
+        """Tell whether a memory may be added; `places` are those the batch has taken so far."""
         life, _ = await tx.memories.life(id)
         if life in {Life.FORGOTTEN, Life.ERASED}:
             raise InvalidInput("memory.id", f"{id} was forgotten here and does not come back")
@@ -213,8 +208,9 @@ class ImportLines:
             return False
         if memory.coordinate is not None:
             taken = await tx.memories.by_coordinate(memory.namespace, [memory.coordinate])
-            if taken:
+            if taken or (memory.namespace, memory.coordinate) in places:
                 raise InvalidInput("memory.coordinate", "is occupied by another memory")
+            places.add((memory.namespace, memory.coordinate))
         return True
 
     async def _versions(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
@@ -224,7 +220,7 @@ class ImportLines:
         async with self.store.writing() as tx:
             fresh = []
             for entry in entries:
-                self._checked(entry.memory)
+                imported_memory(entry.memory, self.limits)
                 history = await tx.memories.history(entry.memory.id)
                 if not history:
                     raise InvalidInput("version.memory.id", "is not among the memories here")
@@ -263,32 +259,6 @@ class ImportLines:
         if vector is not None and vector.dimension != expected:
             raise InvalidInput("vector", f"has {vector.dimension} dimensions, not {expected}")
         return vector
-
-    def _checked(self, memory: Memory) -> Memory:
-        """Check an exported memory as strictly as a new one: the file may come from anywhere."""
-        if not 1 <= len(memory.id) <= ID_LENGTH_MAX or not memory.id.replace("-", "").isalnum():
-            raise InvalidInput("memory.id", "is not an id")
-        if memory.version < 1:
-            raise InvalidInput("memory.version", "must be at least 1")
-        check_content(memory.content, self.limits)
-        check_validity(memory.valid_from, memory.valid_to)
-        identity = content_hash(
-            content=memory.content,
-            kind=memory.kind,
-            valid_from=memory.valid_from,
-            valid_to=memory.valid_to,
-            occurred_at=memory.occurred_at,
-            source=memory.source,
-        )
-        return replace(
-            memory,
-            namespace=parse_namespace(memory.namespace, "memory.namespace"),
-            payload=check_payload(memory.payload, self.limits),
-            tags=check_tags(memory.tags),
-            coordinate=check_coordinate(memory.coordinate, "memory.coordinate"),
-            importance=check_importance(memory.importance),
-            content_hash=identity,
-        )
 
 
 def _bare(error: SomaError) -> str:

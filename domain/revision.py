@@ -30,6 +30,8 @@ from domain.memory import (
 from domain.namespace import NamespacePolicy, parse_namespace
 
 _TEXT_FIELDS = frozenset({"content", "occurred_at", "source"})
+ID_LENGTH_MAX = 64
+NUMBER_MAX = 2**31 - 1
 _BOOKKEEPING = frozenset({"id", "version", "seq", "updated_at", "created_at", "content_hash"})
 
 
@@ -80,6 +82,30 @@ def revised(memory: Memory, changes: Changes, *, checks: Checks) -> Memory:
         if name in given and given[name] is None:
             raise InvalidInput(name, "cannot be null")
     return next_version(memory, _checked(given, checks), now=checks.now)
+
+
+def imported_memory(memory: Memory, limits: Limits) -> Memory:
+    """Check an exported memory as strictly as a new one: the file may come from anywhere."""
+    if not 1 <= len(memory.id) <= ID_LENGTH_MAX or not memory.id.replace("-", "").isalnum():
+        raise InvalidInput("memory.id", "is not an id")
+    for name, number, least in (
+        ("memory.version", memory.version, 1),
+        ("memory.level", memory.level, 0),
+    ):
+        if not least <= number <= NUMBER_MAX:
+            raise InvalidInput(name, f"must be {least} to {NUMBER_MAX}")
+    check_content(memory.content, limits)
+    return _completed(
+        replace(
+            memory,
+            namespace=parse_namespace(memory.namespace, "memory.namespace"),
+            payload=check_payload(memory.payload, limits),
+            tags=check_tags(memory.tags),
+            coordinate=check_coordinate(memory.coordinate, "memory.coordinate"),
+            importance=check_importance(memory.importance),
+            source=_check_source(memory.source),
+        )
+    )
 
 
 def next_version(memory: Memory, given: Mapping[str, object], *, now: datetime) -> Memory:

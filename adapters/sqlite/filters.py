@@ -12,6 +12,7 @@ import json
 import math
 import re
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -34,7 +35,6 @@ Sql = tuple[str, list[object]]
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**63 - 1
 _PLAIN_KEY = re.compile(r'[^"\\\x00-\x1f]+')
 _SYMBOLS = {
-    Operator.EQ: "=",
     Operator.GT: ">",
     Operator.GTE: ">=",
     Operator.LT: "<",
@@ -126,34 +126,60 @@ def _comparison_sql(comparison: Comparison) -> Sql:
         return f"NOT ({sql})", parameters
     if operator is Operator.IN:
         assert isinstance(operand, tuple)
-        parts = [_scalar_sql(path, address, Operator.EQ, item) for item in operand]
-        return _joined(parts, "OR", "0")
+        return _any_sql(path, address, operand)
     assert not isinstance(operand, tuple)
-    return _scalar_sql(path, address, operator, operand)
-
-
-def _scalar_sql(path: tuple[str, ...], address: str, operator: Operator, operand: Scalar) -> Sql:
+    if operator is Operator.EQ:
+        return _any_sql(path, address, (operand,))
     if operand is None or isinstance(operand, bool):
-        if operator is not Operator.EQ:
-            return "0", []
-        return "json_type(m.payload, ?) IS ?", [address, to_json(operand)]
-    symbol = _SYMBOLS[operator]
+        return "0", []
     if isinstance(operand, str):
-        return (
-            f"(json_type(m.payload, ?) IS 'text' AND json_extract(m.payload, ?) {symbol} ?)",
-            [address, address, operand],
+        return _text_sql(address, f"{_SYMBOLS[operator]} ?", [operand])
+    return _number_sql(comparison, address, f"{_SYMBOLS[operator]} ?", [operand])
+
+
+def _any_sql(path: tuple[str, ...], address: str, operands: tuple[Scalar, ...]) -> Sql:
+    """Return the condition that the value equals one of `operands`, type by type."""
+    words = [to_json(one) for one in operands if one is None or isinstance(one, bool)]
+    texts = [one for one in operands if isinstance(one, str)]
+    numbers = [
+        one for one in operands if isinstance(one, int | float) and not isinstance(one, bool)
+    ]
+    parts: list[Sql] = []
+    if words:
+        # `null`, `true` and `false` are types of their own to json_type.
+        parts.append(
+            (f"ifnull(json_type(m.payload, ?), '') IN ({_marks(words)})", [address, *words])
         )
-    asked, parameters = _asked(Comparison(path, operator, operand))
-    if not _fits(operand):
+    if texts:
+        parts.append(_text_sql(address, f"IN ({_marks(texts)})", texts))
+    if numbers:
+        asked = Comparison(path, Operator.IN, tuple(numbers))
+        parts.append(_number_sql(asked, address, f"IN ({_marks(numbers)})", numbers))
+    return _joined(parts, "OR", "0")
+
+
+def _text_sql(address: str, test: str, operands: Sequence[str]) -> Sql:
+    return (
+        f"(json_type(m.payload, ?) IS 'text' AND json_extract(m.payload, ?) {test})",
+        [address, address, *operands],
+    )
+
+
+def _number_sql(
+    comparison: Comparison, address: str, test: str, operands: Sequence[int | float]
+) -> Sql:
+    """Compare integers here and let the domain decide on all else that is a number."""
+    asked, parameters = _asked(comparison)
+    if not all(map(_fits, operands)):
         return asked, parameters
     # json_extract turns integers beyond 64 bits into rounded fractions: hence the typeof.
     return (
         "CASE WHEN json_type(m.payload, ?) IS 'integer'"
         " AND typeof(json_extract(m.payload, ?)) = 'integer'"
-        f" THEN json_extract(m.payload, ?) {symbol} ?"
+        f" THEN json_extract(m.payload, ?) {test}"
         f" WHEN ifnull(json_type(m.payload, ?), '') IN ('integer', 'real') THEN {asked}"
         " ELSE 0 END",
-        [address, address, address, operand, address, *parameters],
+        [address, address, address, *operands, address, *parameters],
     )
 
 
@@ -202,5 +228,5 @@ def _joined(parts: list[Sql], operator: str, empty: str) -> Sql:
     return sql, [parameter for _, parameters in parts for parameter in parameters]
 
 
-def _marks(values: tuple[object, ...]) -> str:
+def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))

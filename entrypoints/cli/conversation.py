@@ -19,7 +19,7 @@ SESSIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "I could not do that. I work nights at the observatory until April.",
             "What are you measuring there?",
             "The brightness of variable stars, with the old one-metre telescope.",
-            "By the way, never bring me hazelnuts again. I found out that I am allergic.",
+            "By the way, I found out that I am allergic to hazelnuts. Never bring me any again.",
         ),
     ),
     (
@@ -30,7 +30,7 @@ SESSIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "That calls for a cake. When is your sister's wedding?",
             "On the twentieth of June in Porto. I play the cello during the ceremony.",
             "What will you play?",
-            "The first Bach suite, the prelude. I practise it every evening.",
+            "The prelude of the first suite by Bach. I practise it every evening.",
             "Pixel hurt her paw on a shell, so we had two weeks with the vet.",
             "Poor dog. Is she running again?",
             "Slowly. The vet is Doctor Amado, she charges less than the clinic in the centre.",
@@ -49,7 +49,7 @@ SESSIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "Take a tripod. I can lend you the camera from the observatory.",
             "That would be wonderful. Pixel stays with my mother that week.",
             "My bread still comes out flat, maybe the oven is too cold.",
-            "Bake it at two hundred and forty degrees with a bowl of water, that saved mine.",
+            "Heat it to two hundred and forty degrees and put a bowl of water in the oven.",
             "I will try it on Sunday. And choir starts again on Thursday, come and listen.",
             "Gladly, if the last ferry plan is done by then.",
         ),
@@ -58,11 +58,11 @@ SESSIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 # question, and the beginning of the turn that answers it
 QUESTIONS: tuple[tuple[str, str], ...] = (
-    ("What kind of dog did Ilya get?", "My own news is smaller"),
-    ("Which food must Ilya not eat?", "By the way, never bring me hazelnuts"),
+    ("What kind of dog did Ilya adopt?", "My own news is smaller"),
+    ("What is Ilya allergic to?", "By the way, I found out"),
     ("Where does Ilya want to travel to in winter?", "I have booked a trip to Iceland"),
-    ("What piece did Nora practise for the ceremony?", "The first Bach suite"),
-    ("Which temperature is right for baking bread?", "Bake it at two hundred and forty"),
+    ("Which piece of music does Nora practise?", "The prelude of the first suite"),
+    ("How hot must the oven be?", "Heat it to two hundred and forty"),
 )
 
 HOME_QUESTION = "Which city does Nora live in?"
@@ -78,5 +78,5 @@ CHAIN: tuple[tuple[str, str], ...] = (
     ("The wedding was lovely", ""),
 )
 
-FORGOTTEN = "The vet is Doctor Amado"
+FORGOTTEN = "Slowly. The vet is Doctor Amado"
 FORGOTTEN_QUESTION = "Who is the vet?"

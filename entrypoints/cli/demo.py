@@ -80,8 +80,8 @@ class Story:
         if not self.quiet:
             as_of = f"  (as of {more['as_of']})" if "as_of" in more else ""
             say(f"\n? {question}{as_of}")
-            rows = [(hit["score"], parts(hit), hit["memory"]["content"]) for hit in hits]
-            show_table(("score", "parts", "memory"), rows)
+            rows = [(hit["score"], parts(hit), _spoken(hit["memory"])) for hit in hits]
+            show_table(("score", "parts", "memory"), rows, below=("parts",))
         return hits
 
     async def answer_questions(self) -> None:
@@ -163,6 +163,11 @@ async def demo(options: argparse.Namespace) -> int:
             else:
                 say(f"\nDone in {time.perf_counter() - began:.1f} s.")
     return 0
+
+
+def _spoken(memory: Json) -> str:
+    speaker = memory["source"]["actor"]
+    return f"{speaker}: {memory['content']}" if speaker else str(memory["content"])
 
 
 def _require(condition: bool, otherwise: str) -> None:

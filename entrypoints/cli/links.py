@@ -62,7 +62,7 @@ async def neighbors(options: argparse.Namespace) -> int:
             for item in answer["items"]
         ]
         if rows:
-            show_table(("depth", "links", "id", "content"), rows)
+            show_table(("depth", "links", "id", "content"), rows, below=("id",))
         else:
             note("no neighbors")
     return 0
@@ -86,5 +86,5 @@ async def path(options: argparse.Namespace) -> int:
             (edge, memory["id"], memory["content"])
             for edge, memory in zip(edges, answer["memories"], strict=True)
         ]
-        show_table(("link", "id", "content"), rows)
+        show_table(("link", "id", "content"), rows, below=("id",))
     return 0

@@ -132,7 +132,7 @@ async def listing(options: argparse.Namespace) -> int:
             show_json(page)
             return 0
         rows = [(m["id"], m["kind"], moment(_happened(m)), m["content"]) for m in page["items"]]
-        show_table(("id", "kind", "when", "content"), rows)
+        show_table(("id", "kind", "when", "content"), rows, below=("id",))
         _show_continuation(page)
     return 0
 
@@ -197,7 +197,7 @@ def show_answer(answer: Json, options: argparse.Namespace) -> None:
         for row, hit in zip(rows, answer["hits"], strict=True):
             row.insert(2, parts(hit))
     if rows:
-        show_table(columns, rows)
+        show_table(columns, rows, below=("parts", "id"))
     else:
         note("nothing found")
     if answer.get("context"):

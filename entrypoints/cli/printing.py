@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SPACE = re.compile(r"\s+")
@@ -40,8 +40,14 @@ def note(text: str) -> None:
     print(safe(text), file=sys.stderr)
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows: aligned on a terminal, separated by tabs in a pipe. The last column wraps."""
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, below: Collection[str] = ()
+) -> None:
+    """Print rows: aligned on a terminal, separated by tabs in a pipe.
+
+    On a terminal the last column wraps, and columns named in `below` stand under it: ids and
+    parts of scores are long, and a memory needs the room.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [list(columns), *cells]:
@@ -52,19 +58,19 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     from rich.table import Table
     from rich.text import Text
 
+    beside = [index for index, column in enumerate(columns) if column not in below]
+    under = [index for index, column in enumerate(columns) if column in below]
+    *narrow, wide = beside
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        last = index == len(columns) - 1
-        numeric = bool(cells) and all(_is_number(row[index]) for row in cells)
-        table.add_column(
-            column,
-            justify="right" if numeric else "left",
-            no_wrap=not last,
-            overflow="fold",
-            ratio=1 if last else None,
-        )
+    for index in narrow:
+        numeric = all(_is_number(row[index]) for row in cells)
+        table.add_column(columns[index], justify="right" if numeric else "left", no_wrap=True)
+    table.add_column(columns[wide], overflow="fold", ratio=1)
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
+        text = Text(row[wide])
+        for index in under:
+            text.append(f"\n{row[index]}", style="dim")
+        table.add_row(*(Text(row[index]) for index in narrow), text)
     Console().print(table)
 
 

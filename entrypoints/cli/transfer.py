@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import codecs
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -53,8 +54,9 @@ async def export_file(options: argparse.Namespace) -> int:
     }
     async with connected(options) as api:
         if options.file == "-":
+            write = _output()
             async for chunk in api.download("/v1/export", **parameters):
-                _write_output(chunk)
+                write(chunk)
             return 0
         lines = await _save(api, Path(options.file), parameters)
         if options.json:
@@ -146,8 +148,9 @@ def _progress() -> Iterator[Progress]:
         yield progress
 
 
-def _write_output(chunk: bytes) -> None:
-    if sys.stdout.isatty():
-        sys.stdout.write(safe(chunk.decode(errors="backslashreplace")))
-    else:
-        sys.stdout.buffer.write(chunk)
+def _output() -> Callable[[bytes], object]:
+    """Return what writes to standard output: as it is, but harmless on a terminal."""
+    if not sys.stdout.isatty():
+        return sys.stdout.buffer.write
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    return lambda chunk: sys.stdout.write(safe(decoder.decode(chunk)))

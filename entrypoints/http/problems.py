@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -95,6 +94,8 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
 
 def failed(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer 500 without internals; the log has the place, but no message that may hold content."""
+    import structlog
+
     structlog.get_logger().error(
         "http.failed",
         error=type(error).__name__,

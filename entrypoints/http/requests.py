@@ -12,7 +12,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import SkipValidation
+from litestar.params import QueryParameter, SkipValidation
 
 from container import Container
 from domain.errors import InvalidInput
@@ -68,9 +68,9 @@ def refusal(message: str, within: str = "") -> InvalidInput:
 
 
 async def only_known_parameters(
-    connection: ASGIConnection[Any, Any, Any, State], _: BaseRouteHandler
+    connection: ASGIConnection[Any, Any, Any, State], handler: BaseRouteHandler
 ) -> None:
-    """Refuse query parameters that the route does not document, instead of ignoring a typo."""
+    """Refuse query parameters that the route does not declare, instead of ignoring a typo."""
     query = connection.scope["query_string"]
     if not query:
         return
@@ -84,20 +84,21 @@ async def only_known_parameters(
     if "\x00" in text:
         name = next((name for name, value in given if "\x00" in value), "query string")
         raise InvalidInput(name, "holds a NUL character")
-    known = _documented(connection)
+    known = _query_parameters(handler)
     for name, _value in given:
-        if known is not None and name not in known:
+        if name not in known:
             raise InvalidInput(name, "is not a known query parameter")
 
 
-def _documented(connection: ASGIConnection[Any, Any, Any, State]) -> frozenset[str] | None:
-    """Return the names the OpenAPI document gives for this route; None where it is silent."""
-    template = connection.scope["path_template"]
-    method = str(connection.scope.get("method", "")).lower()
-    item = (connection.app.openapi_schema.paths or {}).get(template)
-    operation = getattr(item, method, None)
-    if operation is None:
-        return None
+def _query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    """Return the names of the parameters that a handler and what it depends on declare."""
+    signatures = [handler.parsed_fn_signature]
+    signatures += [
+        provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()
+    ]
     return frozenset(
-        parameter.name for parameter in operation.parameters or () if parameter.param_in == "query"
+        field.kwarg_definition.name or field.name
+        for signature in signatures
+        for field in signature.parameters.values()
+        if isinstance(field.kwarg_definition, QueryParameter)
     )

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
@@ -36,7 +44,27 @@ async def export(
     return Stream(_chunks(first, records), media_type=NDJSON)
 
 
-@post("/import", status_code=200, request_max_body_size=None, responses=documented(400))
+@dataclass
+class ImportOperation(Operation):
+    """Documents the body, which the handler reads as a stream."""
+
+    def __post_init__(self) -> None:
+        """Add the body."""
+        line = Schema(
+            type=OpenAPIType.STRING,
+            description="one JSON object per line; lines are limited, the body is not",
+            examples=['{"content": "Alice prefers e-mail to calls.", "namespace": "acme"}'],
+        )
+        self.request_body = RequestBody({NDJSON: OpenAPIMediaType(line)}, required=True)
+
+
+@post(
+    "/import",
+    status_code=200,
+    request_max_body_size=None,
+    operation_class=ImportOperation,
+    responses=documented(400),
+)
 async def import_lines(
     request: Request[Any, str, State],
     container: Soma,

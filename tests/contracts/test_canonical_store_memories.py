@@ -27,10 +27,12 @@ from tests.contracts.store_fixtures import (
     stored,
 )
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = MemoryId("00000000-0000-7000-8000-000000000000")
 
 text = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
-moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+_microseconds = st.integers(-62_000_000_000_000_000, 253_000_000_000_000_000)
+moments = _microseconds.map(lambda number: EPOCH + timedelta(microseconds=number))
 values = st.recursive(
     st.none()
     | st.booleans()

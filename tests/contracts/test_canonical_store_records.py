@@ -51,15 +51,15 @@ async def test_keeps_links_in_order_and_both_directions(store: CanonicalStore) -
 
 async def test_pages_the_links_of_a_scope(store: CanonicalStore) -> None:
     home, bob = a_memory(), a_memory(namespace=Namespace("acme/bob"))
-    foreign = [a_memory(namespace=Namespace("acme2")) for _ in range(2)]
-    await stored(store, home, bob, *foreign)
+    foreign = a_memory(namespace=Namespace("acme2"))
+    await stored(store, home, bob, foreign)
     links = sorted(
         [a_link(home, bob, f"t{number}") for number in range(3)]
         + [a_link(bob, home, f"t{number}") for number in range(3)],
         key=lambda link: (link.source, link.target, link.type),
     )
     async with store.writing() as tx:
-        await tx.links.put([*links, a_link(*foreign)])
+        await tx.links.put([*links, a_link(foreign, foreign)])
 
     async with store.reading() as tx:
         pages, after = [], None
@@ -178,10 +178,10 @@ async def test_sums_the_heads_of_a_scope(store: CanonicalStore) -> None:
 
 
 async def test_tells_what_namespaces_hold(store: CanonicalStore) -> None:
-    home = [a_memory(), a_memory()]
-    await stored(store, *home, a_memory(namespace=Namespace("zoo")))
+    source, target = a_memory(), a_memory()
+    await stored(store, source, target, a_memory(namespace=Namespace("zoo")))
     async with store.writing() as tx:
-        await tx.links.put([a_link(*home)])
+        await tx.links.put([a_link(source, target)])
         await tx.feed.lock([Namespace("acme")])
 
     async with store.reading() as tx:

@@ -34,13 +34,16 @@ async def test_keeps_everything_of_a_block_that_ends_well(store: CanonicalStore)
 async def test_keeps_nothing_of_a_block_that_fails(store: CanonicalStore) -> None:
     memory = a_memory()
 
-    with pytest.raises(RuntimeError, match="changed my mind"):
+    async def change() -> None:
         async with store.writing() as tx:
             await tx.feed.lock([HOME])
             await add(tx, memory)
             await tx.feed.append(events(HOME, 1, 1))
             await tx.settings.set("colour", "blue")
             raise RuntimeError("changed my mind")
+
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        await change()
 
     async with store.reading() as tx:
         assert await tx.memories.get([memory.id]) == {}
@@ -53,11 +56,14 @@ async def test_keeps_nothing_of_a_block_that_fails(store: CanonicalStore) -> Non
 async def test_keeps_nothing_of_a_block_in_which_a_call_failed(store: CanonicalStore) -> None:
     memory = a_memory()
 
-    with pytest.raises(AssertionError, match="does not continue"):
+    async def change() -> None:
         async with store.writing() as tx:
             await tx.feed.lock([HOME])
             await add(tx, memory)
             await tx.feed.append(events(HOME, 2, 2))
+
+    with pytest.raises(AssertionError, match="does not continue"):
+        await change()
 
     async with store.reading() as tx:
         assert await tx.memories.get([memory.id]) == {}

@@ -71,7 +71,11 @@ def settings_for(data_dir: Path, **settings: object) -> Settings:
 
 @asynccontextmanager
 async def installation(
-    data_dir: Path, *, embedder: Embedder | None = None, clock: Clock | None = None, **settings: object
+    data_dir: Path,
+    *,
+    embedder: Embedder | None = None,
+    clock: Clock | None = None,
+    **settings: object,
 ) -> AsyncIterator[Container]:
     """Open a data directory with everything that belongs to it."""
     container = build(settings_for(data_dir, **settings))

@@ -199,12 +199,20 @@ def test_stats_count_what_the_namespaces_hold(served: Soma, space: str) -> None:
     assert space in served.out("stats", "-n", space)
 
 
-def test_reconcile_doctor_and_reindex_find_nothing_wrong(served: Soma) -> None:
+def test_reconcile_and_reindex_find_nothing_wrong(served: Soma) -> None:
     assert served.json("reconcile", "--check") == {"findings": []}
     assert "everything agrees" in served.out("reconcile")
-    assert all(check["ok"] for check in served.json("doctor")["checks"])
-    assert "data_dir" in served.out("doctor")
     assert "queued" in served.json("reindex")
+
+
+def test_doctor_exits_1_when_a_check_fails_and_shows_the_settings(served: Soma) -> None:
+    done = served.run("doctor", "--json")
+    shown = served.run("doctor")
+
+    answer = json.loads(done.stdout)
+    assert {check["name"]: check["ok"] for check in answer["checks"]}["store"] is True
+    assert done.returncode == (0 if all(check["ok"] for check in answer["checks"]) else 1)
+    assert str(served.data) in shown.stdout.decode()
 
 
 @pytest.mark.parametrize(

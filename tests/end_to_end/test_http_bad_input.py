@@ -54,7 +54,8 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/memories", '{"content": "x", "occurred_at": 1700000000}', "occurred_at"),
     (
         "/v1/memories",
-        '{"content": "x", "valid_from": "2026-02-01T00:00:00Z", "valid_to": "2026-01-01T00:00:00Z"}',
+        '{"content": "x", "valid_from": "2026-02-01T00:00:00Z", '
+        '"valid_to": "2026-01-01T00:00:00Z"}',
         "valid_to",
     ),
     ("/v1/memories", '{"content": "x", "source": {"who": "me"}}', "source.who"),
@@ -66,7 +67,11 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/memories", '{"content": "x", "wait": "long"}', "wait"),
     ("/v1/memories", '{"content": "x", "links": [{"type": "a"}]}', "links[0].target"),
     ("/v1/memories/batch", '{"memories": []}', "memories"),
-    ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"content": ""}]}', "memories[1].content"),
+    (
+        "/v1/memories/batch",
+        '{"memories": [{"content": "x"}, {"content": ""}]}',
+        "memories[1].content",
+    ),
     ("/v1/memories/batch", '{"memories": [{"content": "x"}, {"c": ""}]}', "memories[1].c"),
     ("/v1/memories/batch", '{"memories": [{"content": "x", "vector": "!"}]}', "memories[0].vector"),
     ("/v1/memories/batch", json.dumps({"memories": [{"content": "x"}] * 1001}), "memories"),
@@ -91,7 +96,11 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/recall", '{"query": "a", "expand": "deep"}', "expand"),
     ("/v1/recall", '{"query": "a", "vector": [1, 2, 3]}', "vector"),
     ("/v1/recall/batch", '{"queries": []}', "queries"),
-    ("/v1/recall/batch", '{"queries": [{"query": "a"}, {"query": "a", "namespace": ""}]}', "queries[1].namespace"),
+    (
+        "/v1/recall/batch",
+        '{"queries": [{"query": "a"}, {"query": "a", "namespace": ""}]}',
+        "queries[1].namespace",
+    ),
     ("/v1/links", '{"source": "a", "target": "b"}', "type"),
     ("/v1/links", '{"source": "a", "target": "a", "type": "t"}', "target"),
     ("/v1/links", '{"source": "a", "target": "b", "type": "t", "weight": 0}', "weight"),
@@ -144,9 +153,7 @@ def test_a_bad_body_is_refused_naming_the_field(
 
 
 @pytest.mark.parametrize(("call", "field"), BAD_PARAMETERS)
-def test_a_bad_parameter_is_refused_by_its_name(
-    http: httpx.Client, call: str, field: str
-) -> None:
+def test_a_bad_parameter_is_refused_by_its_name(http: httpx.Client, call: str, field: str) -> None:
     answer = http.get(call)
 
     assert [field] == fields_named(answer), answer.text

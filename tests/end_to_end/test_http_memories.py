@@ -236,9 +236,7 @@ def test_the_seed_manuals_calls_are_aliases(http: httpx.Client, space: str) -> N
         "/recall",
         json={"namespace": space, "query": "sky", "top_k": 1, "filters": {"seen": 3}},
     )
-    missed = http.post(
-        "/recall", json={"namespace": space, "query": "sky", "filters": {"seen": 4}}
-    )
+    missed = http.post("/recall", json={"namespace": space, "query": "sky", "filters": {"seen": 4}})
 
     memory = stored.json()["memory"]
     assert 201 == stored.status_code

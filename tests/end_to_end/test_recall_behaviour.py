@@ -177,7 +177,9 @@ async def test_relevance_cuts_what_does_not_answer(soma: Container) -> None:
     answer = await recall(soma, "boiler cellar")
     relevant, other = answer.hits
     assert relevant.relevance > 0.5 > other.relevance
-    assert await contents(soma, "boiler cellar", min_relevance=0.5) == ["the boiler is in the cellar"]
+    assert await contents(soma, "boiler cellar", min_relevance=0.5) == [
+        "the boiler is in the cellar"
+    ]
     assert await contents(soma, "quantum chromodynamics", min_relevance=0.5) == []
 
 
@@ -228,7 +230,16 @@ async def test_a_bad_question_is_refused_by_the_name_of_its_field(
 
 @pytest.mark.parametrize(
     "text",
-    ['"', "a AND OR NOT (", "tea*", "own:tea", "'; DROP TABLE memories; --", "NEAR(a b)", "^tea", "茶"],
+    [
+        '"',
+        "a AND OR NOT (",
+        "tea*",
+        "own:tea",
+        "'; DROP TABLE memories; --",
+        "NEAR(a b)",
+        "^tea",
+        "茶",
+    ],
 )
 async def test_a_question_may_hold_any_characters(soma: Container, text: str) -> None:
     await remember(soma, f"tea {text}")
@@ -416,7 +427,9 @@ async def test_a_vector_of_another_dimension_is_refused_and_nothing_stored(soma:
     with pytest.raises(DimensionMismatch, match=r"^vector: has 3 dimensions, .* has 64$"):
         await remember(soma, "one", vector=[1.0, 2.0, 3.0])
     with pytest.raises(DimensionMismatch) as refusal:
-        await soma.remember_batch()([Draft(content="a"), Draft(content="b", vector=[1.0])], actor=ACTOR)
+        await soma.remember_batch()(
+            [Draft(content="a"), Draft(content="b", vector=[1.0])], actor=ACTOR
+        )
     assert refusal.value.field == "memories[1].vector"
     assert await contents(soma, "one a b") == []
     stored = await remember(soma, "one")

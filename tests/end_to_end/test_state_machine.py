@@ -147,8 +147,8 @@ class MemoryMachine(RuleBasedStateMachine):
         self,
         pick: int,
         content: str | Keep,
-        tags: tuple[str, ...] | None | Keep,
-        place: tuple[float, ...] | None | Keep,
+        tags: tuple[str, ...] | Keep | None,
+        place: tuple[float, ...] | Keep | None,
         wait: Wait,
     ) -> None:
         id = self._pick(pick)
@@ -248,9 +248,7 @@ class MemoryMachine(RuleBasedStateMachine):
                 await self.soma.show()(id)
         for scope in SCOPES:
             expected = self._in(scope)
-            page = await self.soma.list_memories()(
-                scope=scope, filter=Filter(), limit=EVERYTHING
-            )
+            page = await self.soma.list_memories()(scope=scope, filter=Filter(), limit=EVERYTHING)
             assert sorted(m.id for m in page.items) == expected
         await self._neighbors_agree()
         await self._feeds_have_no_gaps()

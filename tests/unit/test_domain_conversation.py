@@ -15,9 +15,9 @@ from domain.conversation import (
     named_speaker,
     tells_time,
 )
-from domain.texts import own_text, spoken_date
 from domain.memory import Kind, Memory, MemoryId
 from domain.namespace import DEFAULT_NAMESPACE
+from domain.texts import own_text, spoken_date
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,9 @@ def test_equality_splits_every_pair_of_values_in_two(value: object, operand: obj
 
 
 @given(value=SCALARS, operand=st.one_of(st.integers(-3, 3), st.text("ab", max_size=2)))
-def test_order_is_total_within_a_json_type_and_absent_across(value: object, operand: object) -> None:
+def test_order_is_total_within_a_json_type_and_absent_across(
+    value: object, operand: object
+) -> None:
     def true(operator: str) -> bool:
         return holds(parse_where({"a": {operator: operand}}), {"a": value})
 

@@ -69,8 +69,11 @@ def test_a_bad_namespace_is_refused_under_the_name_of_its_field(path: str) -> No
 
 def test_a_subtree_holds_what_is_below_it_and_not_what_only_begins_alike() -> None:
     subtree = Scope(parse_namespace("acme"), ScopeKind.SUBTREE)
-    inside = [path for path in ("acme", "acme/a", "acme2", "acmee/a", "x/acme") if
-              subtree.contains(parse_namespace(path))]
+    inside = [
+        path
+        for path in ("acme", "acme/a", "acme2", "acmee/a", "x/acme")
+        if subtree.contains(parse_namespace(path))
+    ]
     assert inside == ["acme", "acme/a"]
     assert not Scope(parse_namespace("acme")).contains(parse_namespace("acme/a"))
     assert root_of(parse_namespace("a/b/c")) == "a"

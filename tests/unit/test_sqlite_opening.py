@@ -32,6 +32,11 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def names_in(directory: Path) -> list[str]:
+    """List a directory."""
+    return [entry.name for entry in directory.iterdir()]
+
+
 async def test_creates_what_is_not_there_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "down" / "soma ☕ #1?.db"
     store = SqliteStore(path)
@@ -41,14 +46,14 @@ async def test_creates_what_is_not_there_for_its_owner_only(tmp_path: Path) -> N
     await store.close()
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert names_in(path.parent) == [path.name]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
 
 
 async def test_opens_again_with_the_same_epoch(tmp_path: Path) -> None:
-    epochs = set()
+    epochs: set[str | None] = set()
     memory = a_memory()
     for _ in range(3):
         store = SqliteStore(tmp_path / "soma.db")
@@ -64,7 +69,7 @@ async def test_opens_again_with_the_same_epoch(tmp_path: Path) -> None:
 
 
 async def test_gives_every_installation_another_epoch(tmp_path: Path) -> None:
-    epochs = set()
+    epochs: set[str | None] = set()
     for name in ("one", "two"):
         store = SqliteStore(tmp_path / name)
         await store.open()
@@ -148,6 +153,8 @@ async def test_reports_damage_inside_the_file(tmp_path: Path) -> None:
 def read_only_directory() -> Iterator[Path]:
     """Give a directory that this process may read but not write, whoever runs it."""
     directory = Path(tempfile.mkdtemp())
+    (directory / "writable.db").touch()
+    (directory / "writable.db").chmod(0o666)
     directory.chmod(0o555)
     root = os.geteuid() == 0
     if root:
@@ -163,28 +170,14 @@ async def test_says_that_a_directory_is_read_only(read_only_directory: Path) -> 
     with pytest.raises(DataDirectoryError, match="cannot be created or written"):
         await SqliteStore(read_only_directory / "soma.db").open()
 
-    assert list(read_only_directory.iterdir()) == []
+    assert names_in(read_only_directory) == ["writable.db"]
 
 
-async def test_says_that_a_directory_with_a_writable_file_is_read_only() -> None:
-    directory = Path(tempfile.mkdtemp())
-    path = directory / "soma.db"
-    store = SqliteStore(path)
-    await store.open()
-    await store.close()
-    path.chmod(0o666)
-    directory.chmod(0o555)
-    root = os.geteuid() == 0
-    try:
-        if root:
-            os.seteuid(_NOBODY)
-        with pytest.raises(DataDirectoryError, match="is read-only"):
-            await SqliteStore(path).open()
-    finally:
-        if root:
-            os.seteuid(0)
-        directory.chmod(0o755)
-        shutil.rmtree(directory)
+async def test_says_that_a_directory_with_a_writable_file_is_read_only(
+    read_only_directory: Path,
+) -> None:
+    with pytest.raises(DataDirectoryError, match="is read-only"):
+        await SqliteStore(read_only_directory / "writable.db").open()
 
 
 async def test_says_that_the_directory_is_a_file(tmp_path: Path) -> None:
