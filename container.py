@@ -28,7 +28,7 @@ from application.candidates import Gatherer
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.forget import Erase, Forget
 from application.indexing import Indexer
-from application.maintain import Diagnose, OpenModel, Pending, Reconcile, Reindex
+from application.maintain import Diagnose, OpenModel, Pending, Reconcile, Reindex, TakeOver
 from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
 from application.planning import Planner
 from application.recall import Recall
@@ -191,6 +191,7 @@ class Container(containers.DeclarativeContainer):
         pending=pending,
         facts=providers.Callable(_facts, settings),
     )
+    take_over = providers.Factory(TakeOver, store=store)
     open_model = providers.Factory(OpenModel, store=store, embedder=embedder, reindex=reindex)
     failure_log = providers.Singleton(
         FailureLog, settings.provided.log_level, settings.provided.log_format
@@ -214,6 +215,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
         local = container.local_embedder()
         if isinstance(local, OnnxEmbedder):
             stack.push_async_callback(local.close)
+        await container.take_over()()
         if container.settings().embedder != "none":
             await container.open_model()()
         if container.settings().embedder != "none":

@@ -45,10 +45,11 @@ serve *arguments:
 image:
     docker build --tag somafractalmemory .
 
-# Start and stop the service in a container
+# Start the service in a container (needs SOMA_BOOTSTRAP_KEY)
 up:
     docker compose up --build --detach
 
+# Stop it
 down:
     docker compose down
 

@@ -17,7 +17,7 @@ RETRY_SECONDS_MAX = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundIndexing:
-    """Drain the queue of missing vectors; woken by the bus, and now and then without being woken."""
+    """Drain the queue of missing vectors; woken by the bus, and now and then by itself."""
 
     indexer: Indexer
     bus: EventBus

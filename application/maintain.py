@@ -132,6 +132,18 @@ class Diagnose:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakeOver:
+    """Take up at once what a dead owner of the store had promised to compute."""
+
+    store: CanonicalStore
+
+    async def __call__(self) -> None:
+        """Release its leases; only for a process that owns the store alone."""
+        async with self.store.writing() as tx:
+            await tx.embeddings.release()
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenModel:
     """Make sure the store and the embedder speak of the same model before anything is served."""
 

@@ -21,6 +21,7 @@ from domain.ports import CanonicalStore, EventBus
 from domain.ranking import tuned
 
 ERASE_CHUNK = 500
+DURATION_MAX = 1e10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,9 @@ class SetPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class EraseNamespace:
-    """Erase every memory of a subtree, forgotten ones too, part by part; an interrupted run is taken up by the next.
+    """Erase every memory of a subtree, forgotten ones too, part by part.
+
+    An interrupted run is taken up by the next.
 
     Counters stay, so that sequence numbers never start again.
     """
@@ -127,5 +130,5 @@ def _check_policy(policy: NamespacePolicy) -> None:
         ("half_life_days", policy.half_life_days),
         ("default_ttl_seconds", policy.default_ttl_seconds),
     ):
-        if value is not None and not 0 < value < 1e10:
+        if value is not None and not 0 < value < DURATION_MAX:
             raise InvalidInput(name, "must be a number above 0")

@@ -93,8 +93,8 @@ class Planner:
         plan = Plan()
         lookup = await _Known.read(tx, candidates, drafts)
         for draft, candidate in zip(drafts, candidates, strict=True):
-            policy = policies[candidate.namespace]
-            self._place(plan, lookup, draft, candidate, checks, policy)
+            rules = _Rules(checks, policies[candidate.namespace])
+            self._place(plan, lookup, draft, candidate, rules)
         return plan
 
     def given_embeddings(self, plan: Plan) -> list[Embedding]:
@@ -126,15 +126,14 @@ class Planner:
         lookup: _Known,
         draft: Draft,
         candidate: Memory,
-        checks: Checks,
-        policy: NamespacePolicy,
+        rules: _Rules,
     ) -> None:
         stored = lookup.find(draft, candidate)
         if stored is None:
             plan.added[candidate.id] = candidate
             settled = candidate
         else:
-            settled = self._again(plan, lookup, stored, draft, checks, policy)
+            settled = self._again(plan, lookup, stored, draft, rules)
         lookup.keep(settled)
         plan.order.append(settled.id)
         plan.known.append(stored is not None)
@@ -147,10 +146,9 @@ class Planner:
         lookup: _Known,
         stored: Memory,
         draft: Draft,
-        checks: Checks,
-        policy: NamespacePolicy,
+        rules: _Rules,
     ) -> Memory:
-        merged = stored_again(stored, draft, checks=checks, policy=policy)
+        merged = stored_again(stored, draft, checks=rules.checks, policy=rules.policy)
         if stored.id in plan.added:
             # Twice in one batch: the transaction is one version, whatever it took to write it.
             plan.added[stored.id] = _at_version(merged, 1)
@@ -164,6 +162,14 @@ class Planner:
         plan.changed[stored.id] = changed
         plan.replaced[stored.id] = _at_version(merged, original.version + 1)
         return plan.replaced[stored.id]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What one draft is measured against."""
+
+    checks: Checks
+    policy: NamespacePolicy
 
 
 @dataclass

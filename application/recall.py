@@ -139,7 +139,7 @@ class Recall:
         self, ranked: list[Candidate], search: Search, tuning: Tuning
     ) -> list[Candidate]:
         head = ranked[: 2 * search.wanted][:100]
-        if len(head) < 2 or not tuning.weight("diversity"):
+        if not head[1:] or not tuning.weight("diversity"):
             return ranked
         likeness = await self.gatherer.index.pairwise([c.memory.id for c in head])
         diversify(head, likeness, tuning)

@@ -17,6 +17,7 @@ from domain.namespace import Scope
 from domain.ports import CanonicalStore, Cursor
 
 PAGE_MAX = 1000
+CURSOR_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def read_number(cursor: str | None) -> int | None:
     """Read a cursor that is a number."""
     if cursor is None:
         return None
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > CURSOR_DIGITS_MAX:
         raise InvalidInput("cursor", "is not a cursor of this list")
     return int(cursor)
 

@@ -15,7 +15,7 @@ from domain.draft import Draft, Wait
 from domain.errors import InvalidInput, NotFound, SomaError, TooLarge
 from domain.events import EventType
 from domain.filter import Filter
-from domain.link import Link, check_link_type, check_weight
+from domain.link import Direction, Link, check_link_type, check_weight
 from domain.memory import Life, Limits, Memory, MemoryId, check_payload
 from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, Cursor, Embedding, EventBus, Transaction
@@ -34,6 +34,7 @@ from domain.vector import Role, Vector
 PAGE = 500
 BATCH = 500
 ERRORS_MAX = 1000
+PRESENT_LINKS_MAX = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,10 @@ class ImportLines:
 
     async def _memories(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
         records = [line.record for line in batch if isinstance(line.record, ExportedMemory)]
-        checked = {r.memory.id: (imported_memory(r.memory, self.limits), self._vector(r.vector)) for r in records}
+        checked = {
+            r.memory.id: (imported_memory(r.memory, self.limits), self._vector(r.vector))
+            for r in records
+        }
         async with self.store.writing() as tx:
             heads = await tx.feed.lock({memory.namespace for memory, _ in checked.values()})
             sequencer = Sequencer(heads, self.now(), self.new_event_id)
@@ -224,7 +228,7 @@ class ImportLines:
                 history = await tx.memories.history(entry.memory.id)
                 if not history:
                     raise InvalidInput("version.memory.id", "is not among the memories here")
-                if entry.version >= history[0].version:
+                if not 1 <= entry.version < history[0].version:
                     raise InvalidInput("version.version", "is not below the memory's own version")
                 if all(entry.version != known.version for known in history):
                     fresh.append(entry)
@@ -239,13 +243,18 @@ class ImportLines:
                 check_link_type(link.type, "link.type")
                 check_weight(link.weight)
                 check_payload(link.properties, self.limits)
+                if link.source == link.target:
+                    raise InvalidInput("link.target", "is the source itself")
                 one, other = await both_ends(tx, link.source, link.target)
                 check_same_root(one.namespace, other.namespace)
                 ends[link.source, link.target] = (one, other)
             spaces = {end.namespace for pair in ends.values() for end in pair}
             sequencer = Sequencer(await tx.feed.lock(spaces), self.now(), self.new_event_id)
+            present = await _present_links(tx, links)
             stored: list[Link] = []
             for link in links:
+                if present.get((link.source, link.target, link.type)) == _substance(link):
+                    continue
                 one, other = ends[link.source, link.target]
                 seq = sequencer.note_link(link, one, other, EventType.LINKED)
                 stored.append(replace(link, seq=seq))
@@ -259,6 +268,18 @@ class ImportLines:
         if vector is not None and vector.dimension != expected:
             raise InvalidInput("vector", f"has {vector.dimension} dimensions, not {expected}")
         return vector
+
+
+async def _present_links(
+    tx: Transaction, links: Sequence[Link]
+) -> dict[tuple[str, str, str], tuple[float, dict[str, object]]]:
+    sources = list(dict.fromkeys(link.source for link in links))
+    found = await tx.links.of(sources, direction=Direction.OUT, limit=PRESENT_LINKS_MAX)
+    return {(link.source, link.target, link.type): _substance(link) for link in found}
+
+
+def _substance(link: Link) -> tuple[float, dict[str, object]]:
+    return link.weight, dict(link.properties)
 
 
 def _bare(error: SomaError) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime
 from domain.memory import Memory
 
 _ASKS_WHEN = re.compile(
-    r"^(when|how long|(what|which) (date|day|month|year|time))\b|\bhow long\b|\bwhat (date|day|month|year)\b"
+    r"^(when|how long|(what|which) (date|day|month|year|time))\b"
+    r"|\bhow long\b|\bwhat (date|day|month|year)\b"
 )
 _TIME_WORDS = re.compile(
     r"\b(yesterday|today|tonight|tomorrow|last|next|ago|since|recently|soon|now|week(end|s)?|months?"
@@ -21,16 +22,26 @@ _TIME_WORDS = re.compile(
     r"|january|february|march|april|may|june|july|august|september|october|november|december"
     r"|spring|summer|autumn|fall|winter|birthday|anniversary|(19|20)\d\d)\b"
 )
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        "january february march april may june july august september october november december".split(),
-        start=1,
-    )
-}
+_MONTH_NAMES = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 _MONTH = re.compile(r"\b(" + "|".join(_MONTHS) + r")\b")
 _YEAR = re.compile(r"\b((?:19|20)\d\d)\b")
 _DAY = re.compile(r"\b([0-3]?\d)(?:st|nd|rd|th)?\b")
+DAYS_IN_MONTH_MAX = 31
+SOON_DAYS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ def named_date(question: str) -> NamedDate | None:
     return NamedDate(
         year=int(year.group()) if year else None,
         month=_MONTHS[month.group()] if month else None,
-        day=number if 1 <= number <= 31 else None,
+        day=number if 1 <= number <= DAYS_IN_MONTH_MAX else None,
     )
 
 
@@ -105,7 +116,7 @@ def date_match(date: NamedDate, occurred_at: datetime | None) -> float:
     after = occurred_at.day - date.day
     if 0 <= after <= 1:
         return 1.0
-    return 0.5 if 1 < after <= 10 else 0.2
+    return 0.5 if 1 < after <= SOON_DAYS else 0.2
 
 
 def session_key(memory: Memory) -> tuple[str, str, str] | None:

@@ -69,18 +69,18 @@ class Changes:
 
     content: str | Keep = KEEP
     kind: Kind | Keep = KEEP
-    payload: Mapping[str, object] | None | Keep = KEEP
-    tags: Sequence[str] | None | Keep = KEEP
-    coordinate: Sequence[float] | None | Keep = KEEP
-    importance: float | None | Keep = KEEP
-    pinned: bool | None | Keep = KEEP
-    occurred_at: datetime | None | Keep = KEEP
-    valid_from: datetime | None | Keep = KEEP
-    valid_to: datetime | None | Keep = KEEP
-    expires_at: datetime | None | Keep = KEEP
-    ttl_seconds: float | None | Keep = KEEP
-    source: Source | None | Keep = KEEP
-    vector: Sequence[float] | None | Keep = KEEP
+    payload: Mapping[str, object] | Keep | None = KEEP
+    tags: Sequence[str] | Keep | None = KEEP
+    coordinate: Sequence[float] | Keep | None = KEEP
+    importance: float | Keep | None = KEEP
+    pinned: bool | Keep | None = KEEP
+    occurred_at: datetime | Keep | None = KEEP
+    valid_from: datetime | Keep | None = KEEP
+    valid_to: datetime | Keep | None = KEEP
+    expires_at: datetime | Keep | None = KEEP
+    ttl_seconds: float | Keep | None = KEEP
+    source: Source | Keep | None = KEEP
+    vector: Sequence[float] | Keep | None = KEEP
 
     def given(self) -> dict[str, object]:
         """Return the fields to change, by name."""

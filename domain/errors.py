@@ -34,7 +34,7 @@ class InvalidInput(SomaError):
     """The request is not valid."""
 
     def __init__(self, field: str, reason: str) -> None:
-        """`field` is a dotted path such as `memories[3].content`; `reason` completes the sentence."""
+        """`field` is a path such as `memories[3].content`; `reason` completes the sentence."""
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason

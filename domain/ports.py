@@ -54,7 +54,7 @@ class Memories(Protocol):
         """Return the live ones among `ids`."""
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
-        """Return those of `ids` that are live, in scope and pass, with the scope's heads: one statement."""
+        """Return those of `ids` that are live, in scope and pass, with the scope's heads."""
 
     async def find(
         self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
@@ -68,7 +68,7 @@ class Memories(Protocol):
         """Return some ids, live or forgotten, whose content is still there."""
 
     async def history(self, id: MemoryId, /) -> list[MemoryVersion]:
-        """Return every version, newest first, of a live or forgotten memory; [] when erased or unknown."""
+        """Return every version, newest first, also when forgotten; [] when erased or unknown."""
 
     async def life(self, id: MemoryId, /) -> tuple[Life, Namespace | None]:
         """Tell what has become of an id, and in which namespace it lives or lived."""
@@ -94,7 +94,7 @@ class Memories(Protocol):
         """Hide memories from every read but `history`; their links go, history stays."""
 
     async def erase(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
-        """Remove everything but the bare id, live or forgotten; an audit record without content stays."""
+        """Remove everything but the bare id; an audit record without content stays."""
 
 
 class Versions(Protocol):
@@ -203,15 +203,18 @@ class Embeddings(Protocol):
     async def queue(
         self, tasks: Sequence[EmbeddingTask], /, *, model: str, lease_until: datetime | None
     ) -> None:
-        """Delete these vectors of every model and note them as missing; a lease keeps workers off."""
+        """Delete these vectors and note them as missing; a lease keeps workers off."""
 
     async def drop(self, tasks: Sequence[EmbeddingTask], /) -> None:
-        """Delete these vectors of every model and their tasks: there is no text for them any more."""
+        """Delete these vectors and their tasks: there is no text for them any more."""
 
     async def claim(
         self, model: str, /, *, now: datetime, lease_until: datetime, limit: int
     ) -> list[EmbeddingTask]:
         """Lease tasks whose lease is over, oldest first."""
+
+    async def release(self) -> None:
+        """Take back every lease: for a process that knows it is alone."""
 
     async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
@@ -230,7 +233,10 @@ class Embeddings(Protocol):
     async def requeue(
         self, model: str, /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
-        """Queue what lacks a vector of `model` among the next `limit` live memories; return the last id, None at the end."""
+        """Queue what lacks a vector of `model` among the next `limit` live memories.
+
+        Returns the last id looked at, None at the end.
+        """
 
 
 class Namespaces(Protocol):
@@ -355,7 +361,7 @@ class VectorIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Memories reached over links: (id, depth, links of the last hop), nearest first, and the state used."""
+    """Memories reached over links: (id, depth, links of the last hop), nearest first."""
 
     steps: tuple[tuple[MemoryId, int, tuple[Link, ...]], ...]
     position: FeedPosition
@@ -434,7 +440,7 @@ class Cache(Protocol):
 
 
 class EventBus(Protocol):
-    """Wakes those who follow a change feed. Carries no truth: a lost or double wake-up is harmless."""
+    """Wakes those who follow a change feed; a lost or double wake-up is harmless."""
 
     async def publish(self, namespaces: Iterable[Namespace], /) -> None:
         """Say that these feeds have moved."""

@@ -1,7 +1,7 @@
 """Rank a pool of candidates: normalised score fusion, then what is known beside the words.
 
 Each stage is a pure function that adds named parts to candidates; a score is the sum of its parts.
-The weights were measured as docs/recall.md describes; `benchmarks/locomo.py` reproduces the figures.
+docs/recall.md says how the weights were measured; `benchmarks/locomo.py` reproduces the figures.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ WEIGHTS: Mapping[str, float] = {
 SIGNALS: Mapping[str, bool] = {
     name: True for name in WEIGHTS if name not in {"lexical", "semantic"}
 }
+WEIGHT_MAX = 100
 SESSION_TOP = 3
 NEAR_DUPLICATE = 0.97
 
@@ -95,8 +96,8 @@ def tuned(
         for name, weight in more_weights.items():
             if name not in WEIGHTS:
                 raise InvalidInput(f"weights.{name}", f"is not one of {', '.join(WEIGHTS)}")
-            if not math.isfinite(weight) or not 0 <= weight <= 100:
-                raise InvalidInput(f"weights.{name}", "must be a number from 0 to 100")
+            if not math.isfinite(weight) or not 0 <= weight <= WEIGHT_MAX:
+                raise InvalidInput(f"weights.{name}", f"must be a number from 0 to {WEIGHT_MAX}")
             weights[name] = weight
         for name, switch in more_signals.items():
             if name not in SIGNALS:
@@ -143,7 +144,7 @@ def _add_sessions(pool: Sequence[Candidate], hybrid: Sequence[float], tuning: Tu
 
 
 def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
-    """Add what the question says of speaker and time, where the memories come from a conversation."""
+    """Add what the question says of speaker and time, where memories come from a conversation."""
     if not any(c.memory.source.session or c.memory.source.actor for c in pool):
         return
     speaker = named_speaker(
@@ -260,4 +261,4 @@ def _share(values: Sequence[float]) -> list[float]:
 
 
 def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x > -500 else 0.0
+    return 0.5 * (1 + math.tanh(x / 2))

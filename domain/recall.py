@@ -26,7 +26,7 @@ class RecallQuery:
     text: str | None
     scope: Scope
     vector: Sequence[float] | None = None
-    filter: Filter = Filter()
+    filter: Filter = field(default_factory=Filter)
     k: int = 10
     as_of: datetime | None = None
     include_expired: bool = False

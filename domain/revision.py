@@ -32,6 +32,7 @@ from domain.namespace import NamespacePolicy, parse_namespace
 _TEXT_FIELDS = frozenset({"content", "occurred_at", "source"})
 ID_LENGTH_MAX = 64
 NUMBER_MAX = 2**31 - 1
+SOURCE_LENGTH_MAX = 512
 _BOOKKEEPING = frozenset({"id", "version", "seq", "updated_at", "created_at", "content_hash"})
 
 
@@ -188,8 +189,8 @@ def _checked(given: Mapping[str, object], checks: Checks) -> dict[str, object]:
 def _check_source(source: Source | None) -> Source:
     source = source or Source()
     for name, text in (("source.actor", source.actor), ("source.session", source.session)):
-        if text is not None and not 1 <= len(checked_text(text, name)) <= 512:
-            raise InvalidInput(name, "must have 1 to 512 characters")
+        if text is not None and not 1 <= len(checked_text(text, name)) <= SOURCE_LENGTH_MAX:
+            raise InvalidInput(name, f"must have 1 to {SOURCE_LENGTH_MAX} characters")
     return source
 
 

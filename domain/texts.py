@@ -7,6 +7,8 @@ from datetime import datetime
 
 from domain.memory import Memory
 
+NOON = 12
+
 
 def own_text(memory: Memory) -> str:
     """Return the content with its date in words, where one was given.
@@ -30,8 +32,8 @@ def text_hash(text: str) -> str:
 
 def spoken_date(moment: datetime) -> str:
     """Write a time as people say it: `1:56 pm on 8 May, 2023`."""
-    half = "am" if moment.hour < 12 else "pm"
-    clock = f"{moment.hour % 12 or 12}:{moment.minute:02d} {half}"
+    half = "am" if moment.hour < NOON else "pm"
+    clock = f"{moment.hour % NOON or NOON}:{moment.minute:02d} {half}"
     return f"{clock} on {moment.day} {_MONTHS[moment.month - 1]}, {moment.year}"
 
 

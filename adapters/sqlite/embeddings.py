@@ -58,6 +58,10 @@ class SqliteEmbeddings:
         """Lease tasks whose lease is over, oldest first; they name the live version."""
         return await self._session.run(_claim, model, now, lease_until, limit)
 
+    async def release(self) -> None:
+        """Take back every lease."""
+        await self._session.run(_release)
+
     async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
         return await self._session.run(_store, embeddings)
@@ -92,6 +96,12 @@ def remove_vectors(connection: sqlite3.Connection, numbers: str) -> None:
         connection.execute(
             f"DELETE FROM {table} WHERE memory IN (SELECT value FROM json_each(?))", [numbers]
         )
+
+
+def _release(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "UPDATE embedding_tasks SET lease_until = NULL WHERE lease_until IS NOT NULL"
+    )
 
 
 def _queue(

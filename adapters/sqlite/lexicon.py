@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -64,52 +65,60 @@ def forget_deleted_terms(connection: sqlite3.Connection) -> None:
 
 
 @dataclass(slots=True)
-class _Change:
-    """What a change does to the statistics: per (namespace, term), and per namespace."""
+class _Tally:
+    """What a change does to one namespace: document frequencies and sums, gains minus losses."""
 
-    frequencies: dict[tuple[int, str], list[int]] = field(default_factory=dict)
-    sums: dict[int, list[int]] = field(default_factory=dict)
+    own: Counter[str] = field(default_factory=Counter)
+    context: Counter[str] = field(default_factory=Counter)
+    sums: list[int] = field(default_factory=lambda: [0, 0, 0])
 
-    def note(self, document: Document, sign: int) -> None:
+    def count(self, own: str, context: str | None, sign: int) -> None:
         """Count one document in (1) or out (-1)."""
-        _, namespace, own, context = document
         own_words = own.split()
         context_words = own_words if context is None else context.split()
-        sums = self.sums.setdefault(namespace, [0, 0, 0])
-        sums[0] += sign
-        sums[1] += sign * len(own_words)
-        sums[2] += sign * len(context_words)
-        frequencies = self.frequencies
-        for place, words in enumerate((own_words, context_words)):
-            for word in set(words):
-                key = (namespace, word)
-                if key not in frequencies:
-                    frequencies[key] = [0, 0]
-                frequencies[key][place] += sign
+        add = Counter.update if sign > 0 else Counter.subtract
+        add(self.own, set(own_words))
+        add(self.context, set(context_words))
+        self.sums[0] += sign
+        self.sums[1] += sign * len(own_words)
+        self.sums[2] += sign * len(context_words)
+
+
+class _Change:
+    """What a change does to the statistics of every namespace it touches."""
+
+    def __init__(self) -> None:
+        self._tallies: defaultdict[int, _Tally] = defaultdict(_Tally)
+
+    def count(self, document: Document, sign: int) -> None:
+        """Count one document in (1) or out (-1)."""
+        _, namespace, own, context = document
+        self._tallies[namespace].count(own, context, sign)
 
     def apply(self, connection: sqlite3.Connection) -> None:
         """Write the differences; terms that nothing holds any more leave no row."""
-        changed = sorted(
-            (namespace, term, own, context)
-            for (namespace, term), (own, context) in self.frequencies.items()
-            if own or context
-        )
-        connection.executemany(
-            "INSERT INTO lexical_terms (namespace_id, term, own_df, context_df)"
-            " VALUES (?, ?, ?, ?) ON CONFLICT (namespace_id, term) DO UPDATE SET"
-            " own_df = own_df + excluded.own_df, context_df = context_df + excluded.context_df",
-            changed,
-        )
-        connection.executemany(
-            "DELETE FROM lexical_terms"
-            " WHERE namespace_id = ? AND term = ? AND own_df <= 0 AND context_df <= 0",
-            [(space, term) for space, term, own, context in changed if own < 0 or context < 0],
-        )
-        connection.executemany(
-            "UPDATE namespaces SET documents = documents + ?, own_length = own_length + ?,"
-            " context_length = context_length + ? WHERE id = ?",
-            [(*sums, namespace) for namespace, sums in self.sums.items() if any(sums)],
-        )
+        for namespace, tally in self._tallies.items():
+            changed = [
+                (namespace, term, tally.own[term], tally.context[term])
+                for term in sorted(tally.own.keys() | tally.context.keys())
+                if tally.own[term] or tally.context[term]
+            ]
+            connection.executemany(
+                "INSERT INTO lexical_terms (namespace_id, term, own_df, context_df)"
+                " VALUES (?, ?, ?, ?) ON CONFLICT (namespace_id, term) DO UPDATE SET"
+                " own_df = own_df + excluded.own_df, context_df = context_df + excluded.context_df",
+                changed,
+            )
+            connection.executemany(
+                "DELETE FROM lexical_terms"
+                " WHERE namespace_id = ? AND term = ? AND own_df <= 0 AND context_df <= 0",
+                [(space, term) for space, term, own, context in changed if own < 0 or context < 0],
+            )
+            connection.execute(
+                "UPDATE namespaces SET documents = documents + ?, own_length = own_length + ?,"
+                " context_length = context_length + ? WHERE id = ?",
+                [*tally.sums, namespace],
+            )
 
 
 def _put(connection: sqlite3.Connection, texts: Mapping[MemoryId, AnalysedText]) -> None:
@@ -147,7 +156,7 @@ def _bring_in(
 ) -> None:
     ordered = sorted(documents)
     for document in ordered:
-        change.note(document, 1)
+        change.count(document, 1)
     connection.executemany(
         "INSERT INTO memory_terms (memory, namespace_id, own, context, own_length, context_length)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -176,7 +185,7 @@ def _take_out(
 ) -> None:
     ordered = sorted(documents)
     for document in ordered:
-        change.note(document, -1)
+        change.count(document, -1)
     # The index has no copy of the text: it has to be told what to take out.
     connection.executemany(
         "INSERT INTO lexical_index (lexical_index, rowid, scope, own, context)"

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.json import decode as from_json
+
 from domain.memory import Kind, Memory, MemoryId, Source
 from domain.namespace import Namespace, Scope, ScopeKind
 
@@ -24,6 +26,7 @@ COLUMNS = (
 #: Selects what `memory_of` reads; needs `memories m` and `namespaces n`.
 SELECTED = "m.id, n.path, " + ", ".join(f"m.{column}" for column in COLUMNS)
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _KINDS = {kind.value: kind for kind in Kind}
 _NOBODY = Source()
 
@@ -51,7 +54,7 @@ def optional_moment(value: int | None) -> datetime | None:
 
 def to_json(value: object) -> str:
     """Return compact JSON; integers of any size and every float survive."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def coordinate_json(coordinate: Sequence[float]) -> str:
@@ -112,9 +115,9 @@ def memory_of(row: Row) -> Memory:
         version=version,
         seq=seq,
         level=level,
-        payload={} if payload == "{}" else json.loads(payload),
-        tags=() if tags == "[]" else tuple(json.loads(tags)),
-        coordinate=None if coordinate is None else tuple(json.loads(coordinate)),
+        payload={} if payload == "{}" else from_json(payload),
+        tags=() if tags == "[]" else tuple(from_json(tags)),
+        coordinate=None if coordinate is None else tuple(from_json(coordinate)),
         importance=importance,
         pinned=bool(pinned),
         occurred_at=optional_moment(occurred_at),
@@ -134,7 +137,7 @@ def body_of(values: Sequence[object]) -> str:
 
 def memory_of_body(id: str, path: str, body: str) -> Memory:
     """Build an earlier version from its body."""
-    values: Mapping[str, object] = json.loads(body)
+    values: Mapping[str, object] = from_json(body)
     return memory_of((id, path, *(values[column] for column in COLUMNS)))
 
 

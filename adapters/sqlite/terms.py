@@ -44,10 +44,9 @@ def match_expression(terms: Sequence[str], namespaces: Sequence[int] | None) -> 
 def counts_of(text: str, wanted: dict[str, str], length: int) -> TermCounts:
     """Count in joined terms those that `wanted` maps from encoded to given form."""
     counts: dict[str, int] = {}
-    for word in text.split():
-        if word in wanted:
-            term = wanted[word]
-            counts[term] = counts.get(term, 0) + 1
+    for word in filter(wanted.__contains__, text.split()):
+        term = wanted[word]
+        counts[term] = counts.get(term, 0) + 1
     return TermCounts(length, counts)
 
 

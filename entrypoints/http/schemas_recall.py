@@ -19,6 +19,7 @@ from entrypoints.http.schemas import Body, Coordinate, SourceBody, Space, Tags, 
 from entrypoints.http.vectors import GivenVector, vector_values
 
 QUERIES_MAX = 100
+LEVEL_MAX = 1000
 
 Where = Annotated[
     dict[str, object],
@@ -67,7 +68,7 @@ class RecallBody(Body):
     occurred_before: Time | None = None
     box: BoxBody | None = None
     where: Where | None = None
-    level: int | None = None
+    level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] | None = None
     source: SourceBody | None = None
     as_of: Time | None = None
     include_expired: bool = False
@@ -156,7 +157,7 @@ class ListParameters:
     occurred_before: TimeParameter = None
     box: Annotated[str | None, QueryParameter(description='JSON: {"min": [0], "max": [1]}')] = None
     where: Annotated[str | None, QueryParameter(description="JSON, as in a recall")] = None
-    level: FromQuery[int | None] = None
+    level: Annotated[int | None, QueryParameter(ge=0, le=LEVEL_MAX)] = None
     actor: Annotated[str | None, QueryParameter(description="who said or did it")] = None
     session: Annotated[str | None, QueryParameter(description="in which session")] = None
     as_of: Annotated[datetime | None, QueryParameter(description="valid at this time, not now")] = (

@@ -115,7 +115,8 @@ class _Called:
         from entrypoints.http.app import create_app
 
         self._app = create_app(self._container)
-        self._server = _server(over_socket(self._app))
+        # Whoever still works through this socket is let finish: it may be a long import.
+        self._server = _server(over_socket(self._app), grace_seconds=None)
         await self._server.serve(sockets=[self._listener])
 
     async def stop(self, task: asyncio.Task[None]) -> None:
@@ -143,11 +144,11 @@ def _load() -> None:
     import entrypoints.http.app  # noqa: F401
 
 
-def _server(app: ASGIApp) -> Server:
+def _server(app: ASGIApp, *, grace_seconds: int | None = GRACE_SECONDS) -> Server:
     from entrypoints.http.uvicorn_server import QuietServer, configured
 
     return QuietServer(
-        configured(app, keep_alive_seconds=KEEP_ALIVE_SECONDS, grace_seconds=GRACE_SECONDS)
+        configured(app, keep_alive_seconds=KEEP_ALIVE_SECONDS, grace_seconds=grace_seconds)
     )
 
 

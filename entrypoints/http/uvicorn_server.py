@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
 
-def configured(app: ASGIApp, *, keep_alive_seconds: int, grace_seconds: int) -> Config:
+def configured(app: ASGIApp, *, keep_alive_seconds: int, grace_seconds: int | None) -> Config:
     """Return the configuration of a server that logs no requests: they hold content."""
     return Config(
         app,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from datetime import datetime, timedelta
 
@@ -18,17 +19,27 @@ from domain.filter import (
     Filter,
     Not,
     Operator,
+    Scalar,
     parse_where,
 )
 from domain.memory import Kind, Memory, Source
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore
-from tests.contracts.store_fixtures import START, analysed, exactly, ids, new_id
+from tests.contracts.store_fixtures import (
+    START,
+    a_memory,
+    analysed,
+    exactly,
+    ids,
+    new_id,
+    stored,
+)
 
 _spaces = itertools.count()
 
 KEYS = ["a", "b", "it's", "two words", "käse", "日本", "%_", "back\\slash", "tab\t", "$[0]", "ID"]
-keys = st.sampled_from(KEYS)
+ORDERED = (Operator.GT, Operator.GTE, Operator.LT, Operator.LTE)
+keys = st.sampled_from(["a", "a", "b", *KEYS])
 small = [0, 1, -1, 1.0, 0.1, 0.30000000000000004, 5e-324, 1.7976931348623157e308, -0.0, 1e16]
 large = [2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**30, 2.0**63]
 edges = st.sampled_from([*small, *large])
@@ -56,7 +67,7 @@ comparisons = st.one_of(
     st.builds(
         Comparison,
         paths,
-        st.sampled_from([Operator.GT, Operator.GTE, Operator.LT, Operator.LTE]),
+        st.sampled_from(ORDERED),
         numbers | texts | st.sampled_from([float("inf"), float("-inf"), float("nan")]),
     ),
 )
@@ -83,19 +94,25 @@ def boxes(draw: st.DrawFn) -> Box:
     return Box(tuple(min(pair) for pair in corners), tuple(max(pair) for pair in corners))
 
 
-filters = st.builds(
-    Filter,
-    kinds=st.lists(st.sampled_from(Kind), max_size=2).map(tuple),
-    tags=st.lists(names, max_size=2).map(tuple),
-    tags_any=st.lists(names, max_size=2).map(tuple),
-    occurred_after=st.none() | moments,
-    occurred_before=st.none() | moments,
-    box=st.none() | boxes(),
-    level=st.none() | st.integers(0, 1),
-    actor=st.none() | names,
-    session=st.none() | names,
-    valid_at=st.none() | moments,
-)
+FIELDS: dict[str, st.SearchStrategy[object]] = {
+    "kinds": st.lists(st.sampled_from(Kind), max_size=2).map(tuple),
+    "tags": st.lists(names, max_size=2).map(tuple),
+    "tags_any": st.lists(names, max_size=2).map(tuple),
+    "occurred_after": moments,
+    "occurred_before": moments,
+    "box": boxes(),
+    "level": st.integers(0, 1),
+    "actor": names,
+    "session": names,
+    "valid_at": moments,
+}
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> Filter:
+    """Build a filter of one to three fields: more would let nothing through."""
+    fields = draw(st.sets(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=3))
+    return Filter(**{name: draw(FIELDS[name]) for name in sorted(fields)})  # type: ignore[arg-type]
 
 
 @st.composite
@@ -148,7 +165,7 @@ async def agree(store: CanonicalStore, memories: list[Memory], filter: Filter) -
 async def test_agrees_on_fields(store: CanonicalStore, data: st.DataObject) -> None:
     namespace = Namespace(f"fields/{next(_spaces)}")
 
-    await agree(store, data.draw(memories(namespace)), data.draw(filters))
+    await agree(store, data.draw(memories(namespace)), data.draw(filters()))
 
 
 @settings(
@@ -178,6 +195,50 @@ async def test_agrees_on_payloads(
     ]
 
     await agree(store, found, Filter(where=condition))
+
+
+VALUES: list[Scalar] = [*small, *large, None, True, False, "", "1", "true", "null", "é", "\uffff"]
+
+
+async def test_compares_every_sort_of_value_with_every_other(store: CanonicalStore) -> None:
+    odd: list[object] = [[], [1], {}, {"a": 1}]
+    found = [a_memory(payload={"a": value}) for value in [*VALUES, *odd]]
+    found += [a_memory(), a_memory(payload={"b": 1})]
+    await stored(store, *found)
+    conditions = [
+        Comparison(("a",), operator, value)
+        for value in [*VALUES, float("inf"), float("-inf"), float("nan"), "\U0001f600"]
+        for operator in (Operator.EQ, Operator.NE, *ORDERED)
+    ]
+    conditions += [Comparison(("a",), Operator.EXISTS, wanted) for wanted in (True, False)]
+    conditions += [Comparison(("a",), Operator.IN, tuple(VALUES[n : n + 3])) for n in range(25)]
+
+    async with store.reading() as tx:
+        for condition in conditions:
+            filter = Filter(where=condition)
+            expected = {memory.id for memory in found if filter.matches(memory)}
+            assert set(await tx.memories.find_ids(exactly(), filter)) == expected, condition
+
+
+@pytest.mark.parametrize("microseconds", [-1, 0, 1])
+async def test_draws_the_line_at_the_microsecond(store: CanonicalStore, microseconds: int) -> None:
+    at = START + timedelta(microseconds=microseconds)
+    found = [
+        a_memory(valid_to=START),
+        dataclasses.replace(a_memory(), valid_from=START),
+        dataclasses.replace(a_memory(), expires_at=START),
+        dataclasses.replace(a_memory(minutes=5), occurred_at=START),
+        a_memory(minutes=5),
+    ]
+
+    for filter in (
+        Filter(occurred_after=at),
+        Filter(occurred_before=at),
+        Filter(valid_at=at),
+    ):
+        namespace = Namespace(f"line/{next(_spaces)}")
+        fresh = [dataclasses.replace(one, id=new_id(), namespace=namespace) for one in found]
+        await agree(store, fresh, filter)
 
 
 @pytest.mark.parametrize(

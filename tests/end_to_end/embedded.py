@@ -1,7 +1,8 @@
-"""A whole embedded installation in a temporary directory, with an embedder that is quick and real."""
+"""A whole embedded installation in a directory, with an embedder that is quick and real."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -90,3 +91,10 @@ async def settled(container: Container) -> None:
     """Compute every vector that is missing, or see the background do it."""
     while await container.pending()():
         await container.indexer().drain(limit=256)
+
+
+async def computed_in_background(container: Container) -> None:
+    """Wait until the background has computed every vector that is missing."""
+    async with asyncio.timeout(30), container.bus().subscribe(None) as wakeups:
+        while await container.pending()():
+            await anext(wakeups)

@@ -1,7 +1,7 @@
 """A process that stores batches, forgets and links until it is killed, and says what it was told.
 
-Run as `python -m tests.end_to_end.storing_process DATA_DIR ROUND`. Each line is JSON: `begun` before a
-batch is handed over, `stored` when its ids are acknowledged, `forgotten` likewise.
+Run as `python -m tests.end_to_end.storing_process DATA_DIR ROUND`. Each line is JSON: `begun`
+before a batch is handed over, `stored` when its ids are acknowledged, `forgotten` likewise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def tell(what: str, **facts: object) -> None:
     """Print one line at once."""
-    print(json.dumps({what: facts}), flush=True)
+    sys.stdout.write(json.dumps({what: facts}) + "\n")
+    sys.stdout.flush()
 
 
 def drafts(tag: str, before: list[MemoryId]) -> list[Draft]:

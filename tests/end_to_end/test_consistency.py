@@ -28,7 +28,14 @@ from domain.transfer import (
     ImportLine,
     ImportReport,
 )
-from tests.end_to_end.embedded import ACTOR, BagOfWords, installation, settings_for, settled
+from tests.end_to_end.embedded import (
+    ACTOR,
+    BagOfWords,
+    computed_in_background,
+    installation,
+    settings_for,
+    settled,
+)
 
 DEFAULT = Scope(DEFAULT_NAMESPACE)
 ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
@@ -150,9 +157,7 @@ async def test_vectors_that_were_missing_at_the_end_are_computed_after_a_restart
         drafts = [Draft(content=f"kettle {n}") for n in range(200)]
         await soma.remember_batch()(drafts, wait=Wait.STORED, actor=ACTOR)
     async with installation(tmp_path) as soma:
-        async with asyncio.timeout(20):
-            while await soma.pending()():
-                await asyncio.sleep(0)
+        await computed_in_background(soma)
         assert await soma.reindex()() == 0
         assert all(hit.relevance > 0 for hit in await hits(soma, "kettle"))
 
@@ -181,6 +186,10 @@ async def settle_leased(soma: Container) -> None:
 # --- Forgetting and erasing ----------------------------------------------------------------------
 
 
+def on_the_disk(data_dir: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in data_dir.glob(f"{DATABASE_NAME}*"))
+
+
 async def test_what_is_erased_is_nowhere_in_the_files(tmp_path: Path) -> None:
     async with installation(tmp_path) as soma:
         stored = await remember(
@@ -191,9 +200,8 @@ async def test_what_is_erased_is_nowhere_in_the_files(tmp_path: Path) -> None:
         await soma.erase()(stored, actor=ACTOR)
         assert await recalled(soma, "xyzzyplugh") == [beside]
         assert (await soma.history()(stored)).items == ()
-        content = b"".join(file.read_bytes() for file in tmp_path.glob(f"{DATABASE_NAME}*"))
         for secret in (b"xyzzyplugh", b"swordfish42", b"tagxyzzy"):
-            assert secret not in content
+            assert secret not in on_the_disk(tmp_path)
         await soma.erase()(stored, actor=ACTOR)
         with pytest.raises(MemoryNotFound):
             await soma.revise()(stored, Changes(content="back"), actor=ACTOR)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import stat
+from pathlib import Path
 
 import httpx
 import pytest
 
 from adapters.environment import load_settings
+from container import build, running
 from domain.errors import ConfigurationError
-from entrypoints.http.server import check_exposure
+from entrypoints.http.server import check_exposure, serve_socket
 from tests.end_to_end.conftest import StartServer
 from tests.end_to_end.http_server import Served, problem, remember
 
@@ -53,6 +55,20 @@ def test_the_socket_belongs_to_its_owner(server: Served) -> None:
     assert 0o600 == stat.S_IMODE(mode)
     with server.local_client() as http:
         assert {"status": "ok"} == http.get("/healthz").json()
+
+
+async def test_a_command_serves_the_socket_while_it_owns_the_directory(tmp_path: Path) -> None:
+    container = build(load_settings({}, {"data_dir": tmp_path, "embedder": "none"}))
+    path = tmp_path / "soma.sock"
+    path.touch()  # left over from a process that was killed
+
+    async with running(container), serve_socket(container, path):
+        transport = httpx.AsyncHTTPTransport(uds=str(path))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            answer = await http.post("/v1/memories", json={"content": "through the socket"})
+
+    assert 201 == answer.status_code
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(

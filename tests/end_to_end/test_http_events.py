@@ -94,7 +94,8 @@ def test_a_follower_that_leaves_is_forgotten_at_once(start_server: StartServer) 
     ended = 'soma_http_requests_total{method="GET",route="/v1/events",status="200"} 1.0'
     with start_server() as server, server.client() as http:
         with http.stream("GET", "/v1/events") as stream:
-            assert ": connected" == next(stream.iter_lines())
+            lines = stream.iter_lines()  # kept: collecting the iterator closes the stream
+            assert ": connected" == next(lines)
             assert ended not in http.get("/metrics").text
 
         deadline = time.monotonic() + 5

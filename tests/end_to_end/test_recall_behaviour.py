@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from container import Container
+from container import Container, build, running
 from domain.draft import Changes, Draft, NewLink, Remembered, Wait
 from domain.errors import (
     DimensionMismatch,
@@ -25,7 +25,16 @@ from domain.namespace import DEFAULT_NAMESPACE, Namespace, NamespacePolicy, Scop
 from domain.ranking import token_estimate
 from domain.recall import RecallAnswer, RecallQuery
 from domain.vector import EmbeddingModel, Vector
-from tests.end_to_end.embedded import ACTOR, DIMENSION, BagOfWords, Clock, installation, settled
+from tests.end_to_end.embedded import (
+    ACTOR,
+    DIMENSION,
+    BagOfWords,
+    Clock,
+    computed_in_background,
+    installation,
+    settings_for,
+    settled,
+)
 
 DEFAULT = Scope(DEFAULT_NAMESPACE)
 
@@ -364,9 +373,7 @@ async def test_what_is_only_stored_is_found_by_words_at_once_and_by_meaning_soon
     stored = await soma.remember()(Draft(content="red kettle"), wait=Wait.STORED, actor=ACTOR)
     assert not stored.indexed
     assert await contents(soma, "kettle") == ["red kettle"]
-    async with asyncio.timeout(10):
-        while await soma.pending()():
-            await asyncio.sleep(0)
+    await computed_in_background(soma)
     assert (await recall(soma, "kettle")).hits[0].parts["semantic"] > 0
 
 
@@ -563,9 +570,6 @@ async def test_what_soma_knew_then_differs_from_what_it_knows(
 
 @pytest.mark.slow
 async def test_the_real_model_finds_by_meaning_what_shares_no_word(tmp_path: Path) -> None:
-    from container import build, running
-    from tests.end_to_end.embedded import settings_for
-
     async with running(build(settings_for(tmp_path))) as soma:
         await soma.remember_batch()(
             [
