@@ -28,7 +28,7 @@ imports:
 
 # Run the tests
 test *arguments:
-    {{bin}}/python -m pytest {{arguments}}
+    {{bin}}/python -m pytest --numprocesses auto --dist loadscope {{arguments}}
 
 # Everything that must be green: for you, for pre-commit and for CI
 check: lint types imports test
