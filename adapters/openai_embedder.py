@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 BATCH_TEXTS = 64
 BATCH_BYTES = 256 * 1024
-#: Models cut long texts or refuse them; cut here, one long memory cannot fail its batch.
+#: Longer texts are cut: no model reads further. What a model refuses is cut again, down to a floor.
 TEXT_BYTES = 16 * 1024
+TEXT_BYTES_FLOOR = 1024
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 PASSAGE_ATTEMPTS = 4
 #: Somebody waits for the answer to a question, and recall can do without its vector.
@@ -33,6 +34,8 @@ WAIT_SECONDS_MAX = 30.0
 _OK = 200
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = range(500, 600)
+#: What servers say of a text beyond their model's tokens, or of a batch beyond their own limit.
+_TOO_MUCH = frozenset({400, 413, 422})
 
 Wait = Callable[[float], Awaitable[None]]
 
@@ -52,6 +55,10 @@ class _TryAgain(Exception):
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
         self.seconds = seconds
+
+
+class _Refused(EmbedderUnavailable):
+    """The server does not take these texts; fewer or shorter ones it may."""
 
 
 class OpenaiEmbedder:
@@ -93,7 +100,7 @@ class OpenaiEmbedder:
         prepared = [_cut(self._passage_prefix + text) for text in texts]
         vectors: list[Vector] = []
         for batch in _batches(prepared):
-            vectors += await self._embed(batch, PASSAGE_ATTEMPTS, self._timeout_seconds)
+            vectors += await self._embed_what_fits(batch)
         return vectors
 
     async def embed_query(self, text: str, /) -> Vector:
@@ -108,6 +115,23 @@ class OpenaiEmbedder:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+    async def _embed_what_fits(self, texts: list[str]) -> list[Vector]:
+        """Embed; halve what is refused, so that one long memory cannot hold up all others.
+
+        A server that refuses everything is found out after a dozen requests, not one per text.
+        """
+        try:
+            return await self._embed(texts, PASSAGE_ATTEMPTS, self._timeout_seconds)
+        except _Refused:
+            size = len(texts[0].encode())
+            if len(texts) == 1 and size <= TEXT_BYTES_FLOOR:
+                raise
+        if len(texts) == 1:
+            return await self._embed_what_fits([_cut(texts[0], size // 2)])
+        middle = len(texts) // 2
+        first = await self._embed_what_fits(texts[:middle])
+        return first + await self._embed_what_fits(texts[middle:])
 
     async def _embed(self, texts: list[str], attempts: int, timeout_seconds: float) -> list[Vector]:
         for attempt in range(1, attempts + 1):
@@ -143,6 +167,8 @@ class OpenaiEmbedder:
                 if status == _TOO_MANY_REQUESTS or status in _SERVER_ERRORS:
                     wanted = _retry_after(response.headers.get("Retry-After"))
                     raise _TryAgain(f"answered {status}", wanted)
+                if status in _TOO_MUCH:
+                    raise _Refused(f"the embedding server answered {status}")
                 if status != _OK:
                     raise self._unavailable(f"answered {status}")
                 content = bytearray()
@@ -202,11 +228,11 @@ def _identity(model: str, query_prefix: str | None, passage_prefix: str | None) 
     return f"openai:{model}:{hashlib.sha256(prefixes).hexdigest()[:8]}"
 
 
-def _cut(text: str) -> str:
-    """Shorten to `TEXT_BYTES` between characters; servers refuse an empty text, a space will do."""
+def _cut(text: str, size: int = TEXT_BYTES) -> str:
+    """Shorten to `size` bytes between characters; servers refuse an empty text, a space will do."""
     encoded = text.encode()
-    if len(encoded) > TEXT_BYTES:
-        text = encoded[:TEXT_BYTES].decode(errors="ignore")
+    if len(encoded) > size:
+        text = encoded[:size].decode(errors="ignore")
     return text or " "
 
 

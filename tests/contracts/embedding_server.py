@@ -111,6 +111,18 @@ def status(code: int, content: bytes = b"{}", **headers: str) -> Behaviour:
     return lambda handler, _: handler.answer(code, content, **headers)
 
 
+def limited(size: int) -> Behaviour:
+    """Refuse texts that are longer than the model reads."""
+
+    def behave(handler: Handler, texts: list[str]) -> None:
+        if max(len(text) for text in texts) > size:
+            handler.answer(413, b"{}")
+        else:
+            well(handler, texts)
+
+    return behave
+
+
 def silent(handler: Handler, texts: list[str]) -> None:
     """Never answer."""
     handler.server.asked.ended.wait()

@@ -23,6 +23,7 @@ from tests.contracts.embedding_server import (
     dripping,
     embedding_server,
     hanging_up,
+    limited,
     silent,
     status,
 )
@@ -134,6 +135,28 @@ async def test_a_long_text_is_cut_between_characters(server: Asked) -> None:
     assert {"a", "ü"} == set(text)
 
 
+async def test_a_text_too_long_for_the_model_is_cut_and_holds_up_no_other(server: Asked) -> None:
+    texts = ["red kettle", "word " * 1200, "blue canoe", "old clock", "x" * 3000]
+    server.behaviours = [limited(2000)] * 50
+    async with embedder_for(server) as embedder:
+        found = await embedder.embed_passages(texts)
+        [alone] = await embedder.embed_passages([texts[1]])
+
+    assert alone == found[1]
+    expected = [BagOfWords._vector(text) for text in ("red kettle", "blue canoe", "old clock")]
+    kept = [found[0], found[2], found[3]]
+    assert all(close_to(a, b) for a, b in zip(expected, kept, strict=True))
+
+
+async def test_a_server_that_refuses_everything_is_soon_found_out(server: Asked) -> None:
+    server.behaviours = [status(400)] * 50
+    async with embedder_for(server) as embedder:
+        with pytest.raises(EmbedderUnavailable, match="answered 400"):
+            await embedder.embed_passages(["x" * 4000] * 64)
+
+    assert len(server.requests) < 15
+
+
 @pytest.mark.parametrize(
     "behaviours",
     [
@@ -155,7 +178,7 @@ async def test_what_passes_is_overcome(server: Asked, behaviours: list[Behaviour
 @pytest.mark.parametrize(
     ("behaviour", "sentence"),
     [
-        (status(400), "answered 400"),
+        (status(404), "answered 404"),
         (status(401), "answered 401"),
         (status(302, Location="http://127.0.0.1:1/"), "answered 302"),
         (status(200, b"<html>busy</html>"), "did not answer with embeddings"),
