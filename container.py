@@ -21,6 +21,7 @@ from adapters.inprocess.cache import InProcessCache
 from adapters.networkx_graph import NetworkxGraph
 from adapters.observation import FailureLog
 from adapters.onnx_embedder import OnnxEmbedder
+from adapters.openai_embedder import OpenaiEmbedder
 from adapters.snowball_analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
 from application.background import BackgroundIndexing
@@ -83,6 +84,16 @@ class Container(containers.DeclarativeContainer):
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
     embedders: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012  (a container is a class)
         "bge-small": providers.Singleton(OnnxEmbedder, settings.provided.model_path),
+        "openai": providers.Singleton(
+            OpenaiEmbedder,
+            url=settings.provided.embedder_url,
+            model=settings.provided.embedder_model,
+            key=settings.provided.embedder_key,
+            dimension=settings.provided.embedder_dimension,
+            query_prefix=settings.provided.embedder_query_prefix,
+            passage_prefix=settings.provided.embedder_passage_prefix,
+            timeout_seconds=settings.provided.embedder_timeout_seconds,
+        ),
         "none": providers.Singleton(GivenEmbedder, settings.provided.vector_dimension),
     }
     local_embedder: providers.Provider[Embedder] = providers.Selector(
@@ -213,7 +224,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
         await store.open()
         stack.push_async_callback(store.close)
         local = container.local_embedder()
-        if isinstance(local, OnnxEmbedder):
+        if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
             stack.push_async_callback(local.close)
         await container.take_over()()
         if container.settings().embedder != "none":

@@ -29,9 +29,14 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Bytes = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
+_Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({"bootstrap_key", "key"})
+SECRETS = frozenset({"bootstrap_key", "key", "embedder_key"})
+_URLS = frozenset({"url", "embedder_url"})
+#: What `embedder = "openai"` cannot do without.
+_OPENAI_NEEDS = ("embedder_url", "embedder_model", "embedder_dimension")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +49,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     url: _Text | None = None
     key: _Text | None = None
     namespace: _Text = "default"
-    embedder: Literal["bge-small", "none"] = "bge-small"
-    vector_dimension: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 384
+    embedder: Literal["bge-small", "openai", "none"] = "bge-small"
+    embedder_url: _HttpUrl | None = None
+    embedder_model: _Text | None = None
+    embedder_key: _Text | None = None
+    embedder_dimension: _Dimension | None = None
+    embedder_query_prefix: _Text | None = None
+    embedder_passage_prefix: _Text | None = None
+    embedder_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    vector_dimension: _Dimension = 384
     model_path: Path | None = None
     embed_wait_seconds: _Seconds = 60.0
     content_bytes_max: _Count = 64 * 1024
@@ -83,7 +95,11 @@ def load_settings(
         if value is not None:
             values[name] = _converted(name, value, where=name, strict=True)
     values.setdefault("data_dir", _default_data_dir())
-    return Settings(**values)  # type: ignore[arg-type]
+    settings = Settings(**values)  # type: ignore[arg-type]
+    for name in _OPENAI_NEEDS if settings.embedder == "openai" else ():
+        if getattr(settings, name) is None:
+            raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
+    return settings
 
 
 def masked(settings: Settings) -> dict[str, object]:
@@ -95,7 +111,7 @@ def masked(settings: Settings) -> dict[str, object]:
             value = str(value)
         if name in SECRETS and value is not None:
             value = _MASK
-        if name == "url" and value is not None:
+        if name in _URLS and value is not None:
             value = _URL_PASSWORD.sub(f"{_MASK}@", value)
         shown[name] = value
     return shown

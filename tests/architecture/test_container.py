@@ -15,7 +15,8 @@ from container import Container, build
 @pytest.fixture
 def container(tmp_path: Path) -> Container:
     """A container wired for the embedded profile; nothing in it is opened."""
-    return build(load_settings({}, {"data_dir": tmp_path, "embedder": "none"}))
+    remote = {"embedder_url": "http://localhost/v1", "embedder_model": "m", "embedder_dimension": 2}
+    return build(load_settings({}, {"data_dir": tmp_path, "embedder": "none", **remote}))
 
 
 def test_every_provider_builds_what_it_stands_for(container: Container) -> None:

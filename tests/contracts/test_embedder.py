@@ -14,16 +14,28 @@ from adapters.cached_embedder import CachedEmbedder
 from adapters.given_embedder import GivenEmbedder
 from adapters.inprocess.cache import InProcessCache
 from adapters.onnx_embedder import OnnxEmbedder
+from adapters.openai_embedder import OpenaiEmbedder
 from domain.errors import EmbedderUnavailable
 from domain.ports import Embedder
 from domain.vector import EmbeddingModel, Vector
+from tests.contracts.embedding_server import embedding_server
+from tests.end_to_end.embedded import DIMENSION
 
 TEXTS = ["Ann moved to Lisbon in May.", "The cat sleeps.", "", "我喜欢苹果", "word " * 2000]
 
 
-@pytest.fixture(params=["onnx", "cached"])
-async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
-    """The offline model, bare and behind a cache."""
+@pytest.fixture(params=["onnx", "cached", "openai"])
+async def embedder(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Embedder]:
+    """The offline model, bare and behind a cache; a server that embeds over HTTP."""
+    if request.param == "openai":
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with embedding_server() as server:
+            remote = OpenaiEmbedder(url=server.url, model="m", dimension=DIMENSION)
+            yield remote
+            await remote.close()
+        return
     onnx = OnnxEmbedder()
     bare = request.param == "onnx"
     yield onnx if bare else CachedEmbedder(onnx, InProcessCache(1_000_000))

@@ -60,7 +60,13 @@ def test_secrets_may_come_from_a_file(tmp_path: Path) -> None:
 
 def test_secrets_are_never_shown() -> None:
     settings = load_settings(
-        {"SOMA_KEY": "s3cret", "SOMA_BOOTSTRAP_KEY": "s3cret", "SOMA_URL": "http://me:s3cret@host/"}
+        {
+            "SOMA_KEY": "s3cret",
+            "SOMA_BOOTSTRAP_KEY": "s3cret",
+            "SOMA_EMBEDDER_KEY": "s3cret",
+            "SOMA_URL": "http://me:s3cret@host/",
+            "SOMA_EMBEDDER_URL": "http://me:s3cret@host/v1",
+        }
     )
 
     assert "s3cret" not in repr(settings)
@@ -85,6 +91,12 @@ def test_secrets_are_never_shown() -> None:
             {"SOMA_KEY": "a", "SOMA_KEY_FILE": "b"},
             "SOMA_KEY_FILE: SOMA_KEY is set as well, use one",
         ),
+        (
+            {"SOMA_EMBEDDER": "openai", "SOMA_EMBEDDER_URL": "http://host/v1"},
+            'embedder: "openai" needs embedder_model (SOMA_EMBEDDER_MODEL)',
+        ),
+        ({"SOMA_EMBEDDER_URL": "host:80"}, "SOMA_EMBEDDER_URL: expected `str` matching regex"),
+        ({"SOMA_EMBEDDER_TIMEOUT_SECONDS": "0"}, "SOMA_EMBEDDER_TIMEOUT_SECONDS: expected"),
         (
             {"SOMA_POSTGRES_URL": "postgresql://host/db"},
             "SOMA_POSTGRES_URL: the server profile is not available in this version",
