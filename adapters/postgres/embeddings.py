@@ -132,9 +132,7 @@ class PostgresEmbeddings:
         """Count missing vectors, of all memories or of these."""
         of_these, parameters = "", list[object]()
         if ids is not None:
-            of_these = (
-                " AND memory IN (SELECT number FROM memories WHERE id = ANY(%s::text[]))"
-            )
+            of_these = " AND memory IN (SELECT number FROM memories WHERE id = ANY(%s::text[]))"
             parameters = [storable(ids)]
         row = await self._session.row(
             f"SELECT count(*) FROM embedding_tasks WHERE model = %s{of_these}",

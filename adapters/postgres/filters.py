@@ -72,9 +72,7 @@ def _box_sql(box: Box) -> Sql:
         f" AND m.coordinate[{axis}] BETWEEN %s::float8 AND %s::float8"
         for axis in range(1, len(box.minimum) + 1)
     )
-    corners = [
-        corner for pair in zip(box.minimum, box.maximum, strict=True) for corner in pair
-    ]
+    corners = [corner for pair in zip(box.minimum, box.maximum, strict=True) for corner in pair]
     return (
         "(m.coordinate IS NOT NULL AND m.coordinate BETWEEN %s::float8[] AND %s::float8[]"
         f" AND cardinality(m.coordinate) = %s{axes})",

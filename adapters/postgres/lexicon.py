@@ -155,9 +155,7 @@ class PostgresLexicon:
         known.sort(key=lambda row: (row[1], row[0]))
         return known[:QUERY_TERMS_MAX]
 
-    async def _frequencies(
-        self, tokens: Iterable[str], scope: Scope
-    ) -> list[tuple[str, int, int]]:
+    async def _frequencies(self, tokens: Iterable[str], scope: Scope) -> list[tuple[str, int, int]]:
         within, parameters = within_sql(scope, "namespace_id")
         rows = await self._session.rows(
             "SELECT term, sum(own_df)::bigint, sum(context_df)::bigint FROM lexical_terms"
