@@ -17,7 +17,6 @@ _PREFIX = "SOMA_"
 _CONFIG = "SOMA_CONFIG"
 _CONFIG_FILE = "soma.toml"
 _SERVER_PROFILE = {
-    "SOMA_POSTGRES_URL",
     "SOMA_REDIS_URL",
     "SOMA_QDRANT_URL",
     "SOMA_KAFKA_SERVERS",
@@ -29,15 +28,17 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Bytes = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_PostgresUrl = Annotated[str, msgspec.Meta(pattern="^postgres(ql)?://")]
 
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({"bootstrap_key", "key"})
+SECRETS = frozenset({"bootstrap_key", "key", "postgres_url"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be configured. docs/configuration.md says what each one means."""
 
     data_dir: Path
+    postgres_url: _PostgresUrl | None = None
     host: _Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
     bootstrap_key: _Text | None = None
@@ -63,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def profile(self) -> str:
         """Which backends are wired together; it follows from what is set."""
-        return "embedded"
+        return "embedded" if self.postgres_url is None else "server"
 
     def __repr__(self) -> str:
         """Show the settings without the secrets."""

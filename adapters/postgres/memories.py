@@ -9,7 +9,7 @@ from datetime import datetime
 from adapters.postgres import memory_changes
 from adapters.postgres.feed import position_sql
 from adapters.postgres.filters import filter_sql
-from adapters.postgres.namespaces import lock_namespaces
+from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
 from adapters.postgres.rows import (
     SELECTED,
     memory_of,
@@ -54,7 +54,12 @@ class PostgresMemories:
         self._session = session
 
     async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
-        """Return the live ones among `ids`."""
+        """Return the live ones among `ids`; a change holds their counters first.
+
+        Who reads in order to change must see what the writer before made of it.
+        """
+        if self._session.writing:
+            await lock_namespaces_of(self._session, storable(ids))
         rows = await self._session.rows(
             f"SELECT {SELECTED} FROM {_JOINED}"
             " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL",

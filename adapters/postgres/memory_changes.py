@@ -50,8 +50,8 @@ async def replace(session: Session, memories: Sequence[Memory], actor: str) -> N
     waiting = list(memories)
     while waiting:
         # A memory may come twice: then its first new version becomes history in turn.
-        once = {memory.id: memory for memory in reversed(waiting)}
-        await _replace_once(session, dict[str, Memory](once), actor)
+        once: dict[str, Memory] = {memory.id: memory for memory in reversed(waiting)}
+        await _replace_once(session, once, actor)
         first = {id(memory) for memory in once.values()}
         waiting = [memory for memory in waiting if id(memory) not in first]
 

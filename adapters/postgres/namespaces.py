@@ -43,7 +43,7 @@ class PostgresNamespaces:
 
     async def policy(self, namespace: Namespace, /) -> NamespacePolicy:
         """Return the policy in force: its own over its ancestors'."""
-        own = dict(
+        own: dict[str, str] = dict(
             await self._session.rows(
                 "SELECT path, policy FROM namespaces WHERE path = ANY(%s::text[])",
                 [list(ancestors(namespace))],

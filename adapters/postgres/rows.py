@@ -76,7 +76,7 @@ def _exact(value: object) -> object:
 
 
 def storable(texts: Iterable[str]) -> list[str]:
-    """Return those texts that can be sent at all: nothing stored holds a NUL or a lone surrogate."""
+    """Return the texts that can be sent: nothing stored holds a NUL or a lone surrogate."""
     return [text for text in texts if "\x00" not in text and _encodes(text)]
 
 

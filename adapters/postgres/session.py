@@ -59,10 +59,13 @@ class Session:
             marks = ", ".join(["%s"] * len(columns))
             await self.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", waiting[0])  # noqa: S608
             return
-        async with self._talking(), self._connection.cursor() as cursor:
-            async with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                for row in waiting:
-                    await copy.write_row(row)
+        async with (
+            self._talking(),
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+        ):
+            for row in waiting:
+                await copy.write_row(row)
 
     async def begin(self, statement: str) -> None:
         """Start the transaction."""

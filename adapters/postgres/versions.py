@@ -19,7 +19,7 @@ class PostgresVersions:
 
     async def add(self, versions: Sequence[MemoryVersion], /) -> None:
         """Insert history entries; their memories must exist."""
-        numbers = dict(
+        numbers: dict[str, int] = dict(
             await self._session.rows(
                 "SELECT id, number FROM memories WHERE id = ANY(%s::text[])",
                 [list({version.memory.id for version in versions})],

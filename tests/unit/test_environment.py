@@ -86,12 +86,12 @@ def test_secrets_are_never_shown() -> None:
             "SOMA_KEY_FILE: SOMA_KEY is set as well, use one",
         ),
         (
-            {"SOMA_POSTGRES_URL": "postgresql://host/db"},
-            "SOMA_POSTGRES_URL: the server profile is not available in this version",
+            {"SOMA_REDIS_URL": "redis://host"},
+            "SOMA_REDIS_URL: the server profile is not available in this version",
         ),
         (
-            {"SOMA_POSTGRES_URL_FILE": "secret"},
-            "SOMA_POSTGRES_URL_FILE: the server profile is not available in this version",
+            {"SOMA_REDIS_URL_FILE": "secret"},
+            "SOMA_REDIS_URL_FILE: the server profile is not available in this version",
         ),
     ],
 )
