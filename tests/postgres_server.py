@@ -9,11 +9,12 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.store import PostgresStore
 
@@ -80,7 +81,8 @@ class TestServer:
             await connection.execute("DELETE FROM settings WHERE name <> 'epoch'")
 
     def _to(self, name: str) -> str:
-        return make_conninfo(self._url, dbname=name)
+        parts = {**conninfo_to_dict(self._url), "dbname": name}
+        return f"postgresql:///?{urlencode(parts, quote_via=quote)}"
 
     async def _run(self, statement: sql.Composed) -> None:
         async with await self._connected(self._url) as connection:
