@@ -67,9 +67,9 @@ class Session:
             for row in waiting:
                 await copy.write_row(row)
 
-    async def begin(self, statement: str) -> None:
+    async def begin(self, statement: str, *, within_seconds: float) -> None:
         """Start the transaction."""
-        async with self._talking():
+        async with self._patience(within_seconds):
             await self._connection.execute(statement)
 
     async def commit(self) -> None:
@@ -98,20 +98,20 @@ class Session:
                 await self._connection.close()
 
     async def _end(self, statement: str) -> None:
-        async with self._patience():
+        async with self._patience(self._silence_seconds):
             await self._connection.execute(statement)
 
     @asynccontextmanager
     async def _talking(self) -> AsyncIterator[None]:
         if self._over:
             raise RuntimeError("the transaction is over")
-        async with self._patience():
+        async with self._patience(self._silence_seconds):
             yield
 
     @asynccontextmanager
-    async def _patience(self) -> AsyncIterator[None]:
+    async def _patience(self, seconds: float) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        watchdog = loop.call_later(self._silence_seconds, hang_up, self._connection)
+        watchdog = loop.call_later(seconds, hang_up, self._connection)
         try:
             with translated():
                 yield

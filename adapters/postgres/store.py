@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -127,22 +128,27 @@ class PostgresStore:
         writing: bool,
         patience: float | None,
     ) -> tuple[Connection, Session]:
-        """Begin on a connection that lives; those that died while nobody looked are replaced."""
+        """Begin on a connection that lives; those that died while nobody looked are replaced.
+
+        Nothing was sent on them yet, so trying again is safe, for as long as callers wait at all.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._waiting_timeout_seconds
         silence = patience or self._statement_timeout_seconds + _GRACE_SECONDS
-        for attempt in range(self._connections_max + 1):
+        while True:
+            left = max(0.1, deadline - loop.time())
             with translated():
-                connection = await pool.getconn()
+                connection = await pool.getconn(timeout=left)
             session = Session(connection, writing=writing, silence_seconds=silence)
             try:
-                await session.begin(begin)
+                await session.begin(begin, within_seconds=left)
             except BaseException as error:
                 await connection.close()
                 await pool.putconn(connection)
-                if isinstance(error, StoreUnavailable) and attempt < self._connections_max:
+                if isinstance(error, StoreUnavailable) and loop.time() < deadline:
                     continue
                 raise
             return connection, session
-        raise StoreUnavailable("PostgreSQL does not answer")
 
     async def _migrate(self) -> None:
         with translated():

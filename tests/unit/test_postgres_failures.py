@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from adapters.postgres.store import PostgresStore
 from domain.errors import DataDirectoryNewer, StoreUnavailable
-from tests.contracts.store_fixtures import a_memory, revised, stored
+from tests.contracts.store_fixtures import a_memory, analysed, revised, stored
 
 
 @asynccontextmanager
@@ -26,6 +26,55 @@ async def opened(url: str, **options: float) -> AsyncIterator[PostgresStore]:
         yield store
     finally:
         await store.close()
+
+
+class Network:
+    """A line to the server that can be made to swallow everything, and be cut."""
+
+    def __init__(self, url: str) -> None:
+        parts = conninfo_to_dict(url)
+        self._host, self._port = str(parts["host"]), str(parts.get("port") or 5432)
+        self._lines: set[asyncio.StreamWriter] = set()
+        self.flows = asyncio.Event()
+        self.flows.set()
+        self.url = url
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry what one client and the server say."""
+        if self._host.startswith("/"):
+            path = f"{self._host}/.s.PGSQL.{self._port}"
+            server_reader, server_writer = await asyncio.open_unix_connection(path)
+        else:
+            server_reader, server_writer = await asyncio.open_connection(
+                self._host, int(self._port)
+            )
+        self._lines |= {writer, server_writer}
+        await asyncio.gather(self._carry(reader, server_writer), self._carry(server_reader, writer))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self.flows.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    def cut(self) -> None:
+        """End every connection that there is."""
+        for line in self._lines:
+            line.close()
+
+
+@asynccontextmanager
+async def network(url: str) -> AsyncIterator[Network]:
+    """Put a network before the server."""
+    net = Network(url)
+    async with await asyncio.start_server(net.connect, "127.0.0.1", 0) as listener:
+        address = listener.sockets[0].getsockname()
+        net.url = make_conninfo(url, host=address[0], port=address[1], sslmode="disable")
+        yield net
+        net.flows.set()
+        net.cut()
 
 
 async def cut_connections(url: str) -> None:
@@ -86,7 +135,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(postgres_url: str) ->
             await stored(second, a_memory())
 
 
-async def test_a_network_that_swallows_everything_is_given_up(
+async def test_a_server_that_does_not_keep_its_own_timeout_is_given_up(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.postgres.store._GRACE_SECONDS", 0.2)
@@ -104,6 +153,35 @@ async def test_a_network_that_swallows_everything_is_given_up(
             await wait_for_ever()
         assert time.monotonic() - began < 5
         await store.ping()
+
+
+async def test_a_network_that_swallows_everything_is_given_up_and_comes_back(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.postgres.store._GRACE_SECONDS", 0.2)
+    memory = a_memory()
+    async with network(postgres_url) as net:
+        options = {"statement_timeout_seconds": 0.3, "waiting_timeout_seconds": 1.0}
+        async with opened(net.url, **options) as store:
+
+            async def change() -> None:
+                async with store.writing() as tx:
+                    await tx.memories.add([memory], actor="tester")
+                    net.flows.clear()
+                    await tx.lexicon.put({memory.id: analysed("kettle")})
+
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await change()
+            with pytest.raises(StoreUnavailable):
+                await store.ping()
+            assert time.monotonic() - began < 10
+
+            net.cut()
+            net.flows.set()
+            await store.ping()
+            async with store.reading() as tx:
+                assert await tx.memories.get([memory.id]) == {}
 
 
 async def test_two_who_revise_the_same_memory_take_turns(postgres_url: str) -> None:
