@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Protocol
 
 from dependency_injector import containers, providers
 
@@ -22,6 +23,7 @@ from adapters.networkx_graph import NetworkxGraph
 from adapters.observation import FailureLog
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
+from adapters.postgres.store import PostgresStore
 from adapters.snowball_analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
 from application.background import BackgroundIndexing
@@ -58,7 +60,17 @@ def utc_now() -> datetime:
 
 
 def _facts(settings: Settings) -> Mapping[str, str]:
-    return {"profile": "embedded", "data_dir": str(settings.data_dir)}
+    return {"profile": settings.profile, "data_dir": str(settings.data_dir)}
+
+
+class OpenableStore(CanonicalStore, Protocol):
+    """A canonical store with its life cycle, which use cases need not know."""
+
+    async def open(self) -> None:
+        """Connect, and bring the schema up to date."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
 
 
 class Container(containers.DeclarativeContainer):
@@ -74,8 +86,14 @@ class Container(containers.DeclarativeContainer):
     )
     new_id = providers.Singleton(Uuid7Source, now)
 
-    store: providers.Provider[CanonicalStore] = providers.Singleton(
-        SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
+    stores: dict[str, providers.Provider[OpenableStore]] = {  # noqa: RUF012  (see embedders)
+        "embedded": providers.Singleton(
+            SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
+        ),
+        "server": providers.Singleton(PostgresStore, settings.provided.postgres_url),
+    }
+    store: providers.Provider[OpenableStore] = providers.Selector(
+        settings.provided.profile, **stores
     )
     cache: providers.Provider[Cache] = providers.Singleton(
         InProcessCache, settings.provided.cache_bytes
@@ -220,13 +238,14 @@ async def running(container: Container) -> AsyncIterator[Container]:
     """Open the store, start the background indexer; stop and close in reverse order."""
     async with AsyncExitStack() as stack:
         store = container.store()
-        assert isinstance(store, SqliteStore)
         await store.open()
         stack.push_async_callback(store.close)
         local = container.local_embedder()
         if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
             stack.push_async_callback(local.close)
-        await container.take_over()()
+        if container.settings().profile == "embedded":
+            # One process owns a data directory; replicas on a server leave each other's leases.
+            await container.take_over()()
         if container.settings().embedder != "none":
             await container.open_model()()
         if container.settings().embedder != "none":

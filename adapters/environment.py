@@ -17,7 +17,6 @@ _PREFIX = "SOMA_"
 _CONFIG = "SOMA_CONFIG"
 _CONFIG_FILE = "soma.toml"
 _SERVER_PROFILE = {
-    "SOMA_POSTGRES_URL",
     "SOMA_REDIS_URL",
     "SOMA_QDRANT_URL",
     "SOMA_KAFKA_SERVERS",
@@ -29,11 +28,12 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Bytes = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_PostgresUrl = Annotated[str, msgspec.Meta(pattern="^postgres(ql)?://")]
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({"bootstrap_key", "key", "embedder_key"})
+SECRETS = frozenset({"bootstrap_key", "key", "embedder_key", "postgres_url"})
 _URLS = frozenset({"url", "embedder_url"})
 #: What `embedder = "openai"` cannot do without.
 _OPENAI_NEEDS = ("embedder_url", "embedder_model", "embedder_dimension")
@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be configured. docs/configuration.md says what each one means."""
 
     data_dir: Path
+    postgres_url: _PostgresUrl | None = None
     host: _Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
     bootstrap_key: _Text | None = None
@@ -75,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def profile(self) -> str:
         """Which backends are wired together; it follows from what is set."""
-        return "embedded"
+        return "embedded" if self.postgres_url is None else "server"
 
     def __repr__(self) -> str:
         """Show the settings without the secrets."""

@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.postgres_server"]
+
 settings.register_profile("soma", deadline=None, derandomize=True)
 settings.load_profile("soma")
 

@@ -98,12 +98,12 @@ def test_secrets_are_never_shown() -> None:
         ({"SOMA_EMBEDDER_URL": "host:80"}, "SOMA_EMBEDDER_URL: expected `str` matching regex"),
         ({"SOMA_EMBEDDER_TIMEOUT_SECONDS": "0"}, "SOMA_EMBEDDER_TIMEOUT_SECONDS: expected"),
         (
-            {"SOMA_POSTGRES_URL": "postgresql://host/db"},
-            "SOMA_POSTGRES_URL: the server profile is not available in this version",
+            {"SOMA_REDIS_URL": "redis://host"},
+            "SOMA_REDIS_URL: the server profile is not available in this version",
         ),
         (
-            {"SOMA_POSTGRES_URL_FILE": "secret"},
-            "SOMA_POSTGRES_URL_FILE: the server profile is not available in this version",
+            {"SOMA_REDIS_URL_FILE": "secret"},
+            "SOMA_REDIS_URL_FILE: the server profile is not available in this version",
         ),
     ],
 )
@@ -121,7 +121,7 @@ def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: 
         ('port = "8420"', "soma.toml: port: expected `int`, got `str`"),
         ("port = ", "soma.toml: is not TOML"),
         ("data_dir = 1", "soma.toml: data_dir: expected a path"),
-        ('postgres_url = "x"', "the server profile is not available in this version"),
+        ('redis_url = "x"', "the server profile is not available in this version"),
     ],
 )
 def test_refuses_a_file_with_mistakes(tmp_path: Path, text: str, sentence: str) -> None:
@@ -163,3 +163,16 @@ def test_secret_files_are_documented() -> None:
     text = _DOCUMENT.read_text()
 
     assert all(f"`{variable(name)}_FILE`" in text for name in SECRETS)
+
+
+def test_the_profile_follows_from_the_postgres_url_which_stays_secret() -> None:
+    url = "postgresql://soma:secret@host/memories"
+
+    settings = load_settings({"SOMA_POSTGRES_URL": url})
+
+    assert settings.profile == "server"
+    assert settings.postgres_url == url
+    assert "secret" not in repr(settings)
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings({"SOMA_POSTGRES_URL": "soma:secret@host"})
+    assert "secret" not in str(refusal.value)

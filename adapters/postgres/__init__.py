@@ -1,0 +1,1 @@
+"""The canonical store of the server profile: PostgreSQL, shared by every replica."""

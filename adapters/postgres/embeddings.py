@@ -1,0 +1,226 @@
+# ruff: noqa: S608 - statements are put together from constants; user text is always a parameter
+"""Vectors of live memories, and the queue of those that are missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapters.postgres.rows import Row, micros, optional_micros, storable
+from adapters.postgres.session import Session
+from domain.memory import MemoryId
+from domain.namespace import Namespace
+from domain.ports import Embedding, EmbeddingTask, IndexedVector
+from domain.vector import Role, Vector
+
+# Parameters: ids and roles.
+_OF_TASKS = (
+    "(SELECT m.number, m.namespace_id, w.role, w.place FROM"
+    " unnest(%s::text[], %s::text[]) WITH ORDINALITY w (id, role, place)"
+    " JOIN memories m ON m.id = w.id WHERE m.forgotten_at IS NULL)"
+)
+
+# Parameters: the model twice.
+_INDEXED = (
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
+    " FROM memories m"
+    " LEFT JOIN embeddings own"
+    f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = %s"
+    " LEFT JOIN embeddings context"
+    f" ON context.memory = m.number AND context.role = '{Role.CONTEXT}' AND context.model = %s"
+    " WHERE m.forgotten_at IS NULL AND (own.memory IS NOT NULL OR context.memory IS NOT NULL)"
+)
+
+_HAS_NEIGHBOUR = (
+    "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
+    " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
+)
+
+
+class PostgresEmbeddings:
+    """Implements `domain.ports.Embeddings`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def queue(
+        self, tasks: Sequence[EmbeddingTask], /, *, model: str, lease_until: datetime | None
+    ) -> None:
+        """Delete these vectors of every model and note them as missing, in the order given."""
+        once = list({(task.memory_id, task.role): task for task in tasks}.values())
+        if not once:
+            return
+        await self._delete("embeddings", once)
+        await self._session.run(
+            "INSERT INTO embedding_tasks (memory, role, model, namespace_id, lease_until)"
+            f" SELECT number, role, %s, namespace_id, %s FROM {_OF_TASKS} w ORDER BY place"
+            " ON CONFLICT (memory, role, model) DO UPDATE SET lease_until = excluded.lease_until",
+            [model, optional_micros(lease_until), *_keys(once)],
+        )
+
+    async def drop(self, tasks: Sequence[EmbeddingTask], /) -> None:
+        """Delete these vectors of every model and their tasks."""
+        await self._delete("embeddings", tasks)
+        await self._delete("embedding_tasks", tasks)
+
+    async def release(self) -> None:
+        """Take back every lease."""
+        await self._session.run(
+            "UPDATE embedding_tasks SET lease_until = NULL WHERE lease_until IS NOT NULL"
+        )
+
+    async def claim(
+        self, model: str, /, *, now: datetime, lease_until: datetime, limit: int
+    ) -> list[EmbeddingTask]:
+        """Lease tasks whose lease is over, oldest first; workers never wait for each other."""
+        rows = await self._session.rows(
+            "WITH due AS (SELECT number, memory, role FROM embedding_tasks"
+            " WHERE model = %s AND (lease_until IS NULL OR lease_until <= %s)"
+            " ORDER BY number LIMIT %s FOR UPDATE SKIP LOCKED),"
+            " leased AS (UPDATE embedding_tasks t SET lease_until = %s FROM due"
+            " WHERE t.number = due.number RETURNING t.number)"
+            " SELECT m.id, n.path, due.role, m.version FROM due"
+            " JOIN memories m ON m.number = due.memory"
+            " JOIN namespaces n ON n.id = m.namespace_id ORDER BY due.number",
+            [model, micros(now), limit, micros(lease_until)],
+        )
+        return [
+            EmbeddingTask(MemoryId(id), Namespace(path), Role(role), version)
+            for id, path, role, version in rows
+        ]
+
+    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+        """Insert those whose memory is live at that version and drop their tasks; return them."""
+        if not embeddings:
+            return []
+        # Shared locks: what is live at this version stays so until the vectors are in.
+        rows = await self._session.rows(
+            "SELECT id, number, version FROM memories"
+            " WHERE id = ANY(%s::text[]) AND forgotten_at IS NULL ORDER BY number FOR SHARE",
+            [list({embedding.memory_id for embedding in embeddings})],
+        )
+        live = {id: (number, version) for id, number, version in rows}
+        fresh = [
+            (one, live[one.memory_id][0])
+            for one in embeddings
+            if one.memory_id in live and live[one.memory_id][1] == one.version
+        ]
+        # One statement cannot replace the same row twice: the last one counts.
+        keyed = {(number, one.role.value, one.model): one for one, number in fresh}
+        if keyed:
+            await self._insert(keyed)
+        return [one for one, _ in fresh]
+
+    async def _insert(self, keyed: dict[tuple[int, str, str], Embedding]) -> None:
+        ordered = sorted(keyed)
+        keys = [list(column) for column in zip(*ordered, strict=True)]
+        await self._session.run(
+            "INSERT INTO embeddings (memory, role, model, version, input_hash, vector)"
+            " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[],"
+            " %s::bytea[]) ON CONFLICT (memory, role, model) DO UPDATE SET version ="
+            " excluded.version, input_hash = excluded.input_hash, vector = excluded.vector",
+            [
+                *keys,
+                [keyed[key].version for key in ordered],
+                [keyed[key].input_hash for key in ordered],
+                [keyed[key].vector.data for key in ordered],
+            ],
+        )
+        await self._session.run(
+            "DELETE FROM embedding_tasks t"
+            " USING unnest(%s::bigint[], %s::text[], %s::text[]) w (memory, role, model)"
+            " WHERE t.memory = w.memory AND t.role = w.role AND t.model = w.model",
+            keys,
+        )
+
+    async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
+        """Count missing vectors, of all memories or of these."""
+        of_these, parameters = "", list[object]()
+        if ids is not None:
+            of_these = " AND memory IN (SELECT number FROM memories WHERE id = ANY(%s::text[]))"
+            parameters = [storable(ids)]
+        row = await self._session.row(
+            f"SELECT count(*) FROM embedding_tasks WHERE model = %s{of_these}",
+            [model, *parameters],
+        )
+        assert row is not None
+        return int(row[0])
+
+    async def page(
+        self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
+    ) -> list[IndexedVector]:
+        """Return live memories that have a vector, in id order."""
+        rows = await self._session.rows(
+            f"{_INDEXED} AND m.namespace_id = (SELECT id FROM namespaces WHERE path = %s)"
+            " AND m.id > %s ORDER BY m.id LIMIT %s",
+            [model, model, namespace, after or "", limit],
+        )
+        return [_indexed(row) for row in rows]
+
+    async def of(self, ids: Sequence[MemoryId], model: str, /) -> list[IndexedVector]:
+        """Return the live ones among `ids` that have a vector."""
+        rows = await self._session.rows(
+            f"{_INDEXED} AND m.id = ANY(%s::text[])", [model, model, storable(ids)]
+        )
+        return [_indexed(row) for row in rows]
+
+    async def requeue(
+        self, model: str, /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Queue what the next `limit` live memories lack; return the last id, None at the end.
+
+        Only a memory with a session neighbour lacks a context vector.
+        """
+        rows = await self._session.rows(
+            "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > %s ORDER BY id LIMIT %s",
+            [after or "", limit],
+        )
+        ids = [id for (id,) in rows]
+        for role, needed in ((Role.OWN, "true"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
+            await self._session.run(
+                "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"
+                " SELECT m.number, %s, %s, m.namespace_id FROM memories m"
+                " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM embeddings e"
+                " WHERE e.memory = m.number AND e.role = %s AND e.model = %s)"
+                f" AND {needed} ORDER BY m.id ON CONFLICT (memory, role, model) DO NOTHING",
+                [role.value, model, ids, role.value, model],
+            )
+        return MemoryId(ids[-1]) if ids else None
+
+    async def _delete(self, table: str, tasks: Sequence[EmbeddingTask]) -> None:
+        if tasks:
+            await self._session.run(
+                f"DELETE FROM {table} t USING {_OF_TASKS} w"
+                " WHERE t.memory = w.number AND t.role = w.role",
+                _keys(tasks),
+            )
+
+
+async def remove_vectors(session: Session, numbers: Sequence[int]) -> None:
+    """Remove vectors and tasks of memories."""
+    for table in ("embeddings", "embedding_tasks"):
+        await session.run(f"DELETE FROM {table} WHERE memory = ANY(%s::bigint[])", [list(numbers)])
+
+
+def _keys(tasks: Sequence[EmbeddingTask]) -> list[object]:
+    return [[task.memory_id for task in tasks], [task.role.value for task in tasks]]
+
+
+def _indexed(row: Row) -> IndexedVector:
+    id, own, context, valid_from, valid_to, expires_at = row
+    return IndexedVector(
+        MemoryId(id),
+        None if own is None else Vector(bytes(own)),
+        None if context is None else Vector(bytes(context)),
+        (
+            _seconds(valid_from, -math.inf),
+            _seconds(valid_to, math.inf),
+            _seconds(expires_at, math.inf),
+        ),
+    )
+
+
+def _seconds(value: int | None, absent: float) -> float:
+    return absent if value is None else value / 1_000_000

@@ -1,0 +1,129 @@
+# ruff: noqa: S608 - statements are put together from constants; user text is always a parameter
+"""The change feed of every namespace and its counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from adapters.postgres.namespaces import lock_namespaces
+from adapters.postgres.rows import Row, micros, moment_of, scope_sql
+from adapters.postgres.session import Session
+from domain.events import Event, EventType, FeedPosition
+from domain.memory import MemoryId
+from domain.namespace import Namespace, Scope
+
+_COLUMNS = (
+    "namespace_id", "seq", "id", "type", "memory_id", "version", "at", "changed", "link_target",
+    "link_type",
+)  # fmt: skip
+
+
+class PostgresFeed:
+    """Implements `domain.ports.Feed`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def lock(self, namespaces: Iterable[Namespace], /) -> dict[Namespace, int]:
+        """Lock the counters in path order, creating absent ones, and return the heads."""
+        wanted = set(namespaces)
+        await lock_namespaces(self._session, wanted)
+        return await self._heads_of(wanted)
+
+    async def append(self, events: Sequence[Event], /) -> None:
+        """Insert events that continue the locked heads without gaps, and advance them."""
+        if not events:
+            return
+        heads = await self._heads_of({event.namespace for event in events})
+        for event in events:
+            expected = heads.get(event.namespace, -1) + 1
+            if event.seq != expected:
+                raise AssertionError(
+                    f"event {event.seq} of {event.namespace!r} does not continue at {expected}"
+                )
+            heads[event.namespace] = event.seq
+        ids = await lock_namespaces(self._session, heads)
+        await self._session.insert(
+            "events", _COLUMNS, [(ids[event.namespace], *_values_of(event)) for event in events]
+        )
+        await self._session.run(
+            "UPDATE namespaces n SET head = w.head"
+            " FROM unnest(%s::text[], %s::bigint[]) w (path, head) WHERE n.path = w.path",
+            [list(heads), list(heads.values())],
+        )
+
+    async def position(self, scope: Scope, /) -> FeedPosition:
+        """Return the epoch and the sum of the heads in scope."""
+        inside, parameters = scope_sql(scope)
+        row = await self._session.row(f"SELECT {position_sql(inside)}", parameters)
+        assert row is not None
+        return FeedPosition(row[0], int(row[1]))
+
+    async def after(self, namespace: Namespace, seq: int, /, *, limit: int) -> list[Event]:
+        """Return events of one namespace beyond `seq`, in order."""
+        rows = await self._session.rows(
+            f"SELECT {', '.join(_COLUMNS[1:])} FROM events"
+            " WHERE namespace_id = (SELECT id FROM namespaces WHERE path = %s) AND seq > %s"
+            " ORDER BY seq LIMIT %s",
+            [namespace, seq, limit],
+        )
+        return [_event(namespace, row) for row in rows]
+
+    async def heads(
+        self, scope: Scope, /, *, limit: int, after: Namespace | None = None
+    ) -> dict[Namespace, int]:
+        """Return one page of heads in path order."""
+        inside, parameters = scope_sql(scope)
+        return dict(
+            await self._session.rows(
+                f"SELECT path, head FROM namespaces WHERE {inside} AND path > %s"
+                " ORDER BY path LIMIT %s",
+                [*parameters, after or "", limit],
+            )
+        )
+
+    async def _heads_of(self, namespaces: Iterable[Namespace]) -> dict[Namespace, int]:
+        return dict(
+            await self._session.rows(
+                "SELECT path, head FROM namespaces WHERE path = ANY(%s::text[]) ORDER BY path",
+                [list(namespaces)],
+            )
+        )
+
+
+def position_sql(inside: str) -> str:
+    """Return the two columns of a position, given a condition on `path`."""
+    return (
+        "(SELECT value FROM settings WHERE name = 'epoch'),"
+        f" (SELECT coalesce(sum(head), 0) FROM namespaces WHERE {inside})"
+    )
+
+
+def _values_of(event: Event) -> Row:
+    return (
+        event.seq,
+        event.id,
+        event.type.value,
+        event.memory_id,
+        event.version,
+        micros(event.at),
+        list(event.changed),
+        event.link_target,
+        event.link_type,
+    )
+
+
+def _event(namespace: Namespace, row: Row) -> Event:
+    seq, id, kind, memory_id, version, at, changed, link_target, link_type = row
+    return Event(
+        id=id,
+        namespace=namespace,
+        seq=seq,
+        type=EventType(kind),
+        memory_id=MemoryId(memory_id),
+        version=version,
+        at=moment_of(at),
+        changed=tuple(changed),
+        link_target=None if link_target is None else MemoryId(link_target),
+        link_type=link_type,
+    )

@@ -1,0 +1,226 @@
+# ruff: noqa: S608 - statements are put together from constants; user text is always a parameter
+"""Live memories: reading them. Changes are in `memory_changes`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapters.postgres import memory_changes
+from adapters.postgres.feed import position_sql
+from adapters.postgres.filters import filter_sql
+from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
+from adapters.postgres.rows import (
+    SELECTED,
+    memory_of,
+    memory_of_body,
+    micros,
+    moment_of,
+    optional_moment,
+    place_of,
+    scope_sql,
+    storable,
+    within_sql,
+)
+from adapters.postgres.session import Session
+from domain.events import FeedPosition
+from domain.filter import Filter
+from domain.memory import Life, Memory, MemoryId, MemoryVersion
+from domain.namespace import Namespace, Scope
+from domain.ports import Cursor, SessionPlace, Verified
+
+_JOINED = "memories m JOIN namespaces n ON n.id = m.namespace_id"
+
+
+def _beside(comparison: str, direction: str) -> str:
+    return (
+        "(SELECT o.id FROM memories o WHERE o.namespace_id = m.namespace_id"
+        " AND o.session = m.session AND o.forgotten_at IS NULL"
+        f" AND (o.happened_at, o.id) {comparison} (m.happened_at, m.id)"
+        f" ORDER BY o.happened_at {direction}, o.id {direction} LIMIT 1)"
+    )
+
+
+_PLACES = (
+    f"SELECT m.id, {_beside('<', 'DESC')}, {_beside('>', 'ASC')} FROM memories m"
+    " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL AND m.session IS NOT NULL"
+)
+
+
+class PostgresMemories:
+    """Implements `domain.ports.Memories`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
+        """Return the live ones among `ids`; a change holds their counters first.
+
+        Who reads in order to change must see what the writer before made of it.
+        """
+        if self._session.writing:
+            await lock_namespaces_of(self._session, storable(ids))
+        rows = await self._session.rows(
+            f"SELECT {SELECTED} FROM {_JOINED}"
+            " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL",
+            [storable(ids)],
+        )
+        return {memory.id: memory for memory in map(memory_of, rows)}
+
+    async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
+        """Return those of `ids` that are live, in scope and pass, with the heads: one statement."""
+        within, scope_parameters = within_sql(scope)
+        passes, parameters = filter_sql(filter)
+        inside, inside_parameters = scope_sql(scope)
+        rows = await self._session.rows(
+            f"SELECT p.epoch, p.seq, found.* FROM (SELECT {position_sql(inside)}) p (epoch, seq)"
+            f" LEFT JOIN LATERAL (SELECT {SELECTED} FROM {_JOINED} WHERE m.id = ANY(%s::text[])"
+            f" AND m.forgotten_at IS NULL AND {within} AND ({passes})) found ON true",
+            [*inside_parameters, storable(ids), *scope_parameters, *parameters],
+        )
+        epoch, seq = rows[0][:2]
+        found = [memory_of(row[2:]) for row in rows if row[2] is not None]
+        return Verified({memory.id: memory for memory in found}, FeedPosition(epoch, int(seq)))
+
+    async def find(
+        self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
+    ) -> list[Memory]:
+        """Return one page, newest first."""
+        within, scope_parameters = within_sql(scope)
+        passes, parameters = filter_sql(filter)
+        beyond, cursor = "true", list[object]()
+        if after is not None:
+            beyond, cursor = (
+                "(m.happened_at, m.id) < (%s, %s)",
+                [micros(after.happened_at), after.id],
+            )
+        rows = await self._session.rows(
+            f"SELECT {SELECTED} FROM {_JOINED} WHERE m.forgotten_at IS NULL AND {within}"
+            f" AND {beyond} AND ({passes}) ORDER BY m.happened_at DESC, m.id DESC LIMIT %s",
+            [*scope_parameters, *cursor, *parameters, limit],
+        )
+        return [memory_of(row) for row in rows]
+
+    async def find_ids(self, scope: Scope, filter: Filter, /) -> list[MemoryId]:
+        """Return the ids of all matches."""
+        within, scope_parameters = within_sql(scope)
+        passes, parameters = filter_sql(filter)
+        rows = await self._session.rows(
+            f"SELECT m.id FROM memories m WHERE m.forgotten_at IS NULL AND {within} AND ({passes})",
+            [*scope_parameters, *parameters],
+        )
+        return [MemoryId(id) for (id,) in rows]
+
+    async def not_erased(self, namespace: Namespace, /, *, limit: int) -> list[MemoryId]:
+        """Return some ids, live or forgotten, whose content is still there."""
+        # In two parts, as there is an index of the live and one of the forgotten.
+        part = f"SELECT m.id FROM {_JOINED} WHERE n.path = %s AND m.forgotten_at IS"
+        rows = await self._session.rows(
+            f"{part} NULL UNION ALL {part} NOT NULL AND m.erased_at IS NULL LIMIT %s",
+            [namespace, namespace, limit],
+        )
+        return [MemoryId(id) for (id,) in rows]
+
+    async def history(self, id: MemoryId, /) -> list[MemoryVersion]:
+        """Return every version, newest first; only the newest of a forgotten one says when."""
+        row = await self._session.row(
+            f"SELECT m.number, m.recorded_by, m.forgotten_at, m.updated_at, {SELECTED}"
+            f" FROM {_JOINED} WHERE m.id = ANY(%s::text[]) AND m.erased_at IS NULL",
+            [storable([id])],
+        )
+        if row is None:
+            return []
+        number, recorded_by, forgotten_at, recorded_at, *columns = row
+        current = memory_of(tuple(columns))
+        newest = MemoryVersion(
+            version=current.version,
+            recorded_at=moment_of(recorded_at),
+            recorded_by=recorded_by,
+            memory=current,
+            forgotten_at=optional_moment(forgotten_at),
+        )
+        earlier = await self._session.rows(
+            "SELECT version, recorded_at, recorded_by, forgotten_at, body FROM memory_versions"
+            " WHERE memory = %s ORDER BY version DESC",
+            [number],
+        )
+        return [
+            newest,
+            *(
+                MemoryVersion(
+                    version=version,
+                    recorded_at=moment_of(at),
+                    recorded_by=by,
+                    memory=memory_of_body(current.id, current.namespace, body),
+                    forgotten_at=optional_moment(forgotten),
+                )
+                for version, at, by, forgotten, body in earlier
+            ),
+        ]
+
+    async def life(self, id: MemoryId, /) -> tuple[Life, Namespace | None]:
+        """Tell what has become of an id, and in which namespace it lives or lived."""
+        row = await self._session.row(
+            "SELECT n.path, m.forgotten_at IS NOT NULL, m.erased_at IS NOT NULL"
+            f" FROM {_JOINED} WHERE m.id = ANY(%s::text[])",
+            [storable([id])],
+        )
+        if row is None:
+            return Life.UNKNOWN, None
+        path, forgotten, erased = row
+        life = Life.ERASED if erased else Life.FORGOTTEN if forgotten else Life.LIVE
+        return life, Namespace(path)
+
+    async def session_places(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, SessionPlace]:
+        """Return the session neighbours of those ids that are live and have a session."""
+        rows = await self._session.rows(_PLACES, [storable(ids)])
+        return {MemoryId(id): SessionPlace(before, after) for id, before, after in rows}
+
+    async def by_content(self, namespace: Namespace, hashes: Sequence[str], /) -> dict[str, Memory]:
+        """Return the oldest live memory for each content hash; a change holds the counter first."""
+        await self._hold(namespace)
+        rows = await self._session.rows(
+            f"SELECT DISTINCT ON (m.content_hash) {SELECTED} FROM {_JOINED}"
+            " WHERE n.path = %s AND m.content_hash = ANY(%s::text[]) AND m.forgotten_at IS NULL"
+            " ORDER BY m.content_hash, m.created_at, m.id",
+            [namespace, storable(hashes)],
+        )
+        return {memory.content_hash: memory for memory in map(memory_of, rows)}
+
+    async def by_coordinate(
+        self, namespace: Namespace, coordinates: Sequence[tuple[float, ...]], /
+    ) -> dict[tuple[float, ...], Memory]:
+        """Return the live memory at each place; a change holds the counter first."""
+        await self._hold(namespace)
+        places = [place_of(coordinate) for coordinate in coordinates]
+        if not places:
+            return {}
+        marks = ", ".join(["%s::float8[]"] * len(places))
+        rows = await self._session.rows(
+            f"SELECT {SELECTED} FROM {_JOINED} WHERE n.path = %s"
+            f" AND m.coordinate IN ({marks}) AND m.forgotten_at IS NULL",
+            [namespace, *places],
+        )
+        memories = map(memory_of, rows)
+        return {memory.coordinate: memory for memory in memories if memory.coordinate is not None}
+
+    async def add(self, memories: Sequence[Memory], /, *, actor: str) -> None:
+        """Insert new memories (version 1, or as imported)."""
+        await memory_changes.add(self._session, memories, actor)
+
+    async def replace(self, memories: Sequence[Memory], /, *, actor: str) -> None:
+        """Make each the current version; the version before becomes history."""
+        await memory_changes.replace(self._session, memories, actor)
+
+    async def forget(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
+        """Hide memories and remove all that is derived from them; history stays."""
+        await memory_changes.forget(self._session, ids, at, actor)
+
+    async def erase(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
+        """Remove everything but the bare id; the server's vacuum takes the bytes."""
+        await memory_changes.erase(self._session, ids, at, actor)
+
+    async def _hold(self, namespace: Namespace) -> None:
+        """Who looks for a twin in order to store must see what the writer before stored."""
+        if self._session.writing:
+            await lock_namespaces(self._session, [namespace])

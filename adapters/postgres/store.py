@@ -1,0 +1,180 @@
+"""The canonical store on PostgreSQL: a pool of connections, a transaction on each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.postgres.checks import find_inconsistencies
+from adapters.postgres.failures import translated
+from adapters.postgres.migrate import migrate
+from adapters.postgres.session import Connection, Session
+from adapters.postgres.transaction import PostgresTransaction
+from domain.errors import StoreUnavailable
+from domain.ports import Finding, Transaction
+
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+#: Each statement sees what was committed before it: after a wait for a counter, the newest state.
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_CONNECT_TIMEOUT_SECONDS = 5
+_GRACE_SECONDS = 5.0
+_CHECK_TIMEOUT_SECONDS = 3600.0
+
+
+class PostgresStore:
+    """Implements `domain.ports.CanonicalStore`; construct, `open`, use, `close`.
+
+    Any number of processes share one database. A change that PostgreSQL gives up (a deadlock, a
+    broken connection) raises `StoreUnavailable`: only who made it can make it again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections_max: int = 10,
+        statement_timeout_seconds: float = 30.0,
+        waiting_timeout_seconds: float = 10.0,
+    ) -> None:
+        self._url = url
+        self._connections_max = connections_max
+        self._statement_timeout_seconds = statement_timeout_seconds
+        self._waiting_timeout_seconds = waiting_timeout_seconds
+        self._pool: AsyncConnectionPool[Connection] | None = None
+
+    async def open(self) -> None:
+        """Connect and migrate.
+
+        Raises `StoreUnavailable`, `DataDirectoryNewer` or `DataDirectoryError`; then nothing in
+        the database was changed.
+        """
+        await self._migrate()
+        pool = AsyncConnectionPool(
+            self._url,
+            connection_class=AsyncConnection[tuple[object, ...]],
+            kwargs={
+                "autocommit": True,
+                "row_factory": tuple_row,
+                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+                "application_name": "soma",
+            },
+            min_size=1,
+            max_size=self._connections_max,
+            timeout=self._waiting_timeout_seconds,
+            configure=self._configure,
+            open=False,
+        )
+        try:
+            with translated():
+                await pool.open(wait=True, timeout=self._waiting_timeout_seconds)
+        except BaseException:
+            await pool.close()
+            raise
+        self._pool = pool
+
+    async def close(self) -> None:
+        """Let every connection go; transactions still open are undone by the server."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Open a snapshot."""
+        async with self._session(_READ, writing=False) as session:
+            yield PostgresTransaction(session)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """Open a change: committed and on the disk when the block ends, absent when it raises."""
+        async with self._session(_WRITE, writing=True) as session:
+            yield PostgresTransaction(session)
+            await session.commit()
+
+    async def ping(self) -> None:
+        """Raise `StoreUnavailable` when the database cannot be read."""
+        async with self.reading() as transaction:
+            await transaction.settings.get("epoch")
+
+    async def check(self) -> list[Finding]:
+        """Compare everything derived with the canonical rows."""
+        async with self._session(_READ, writing=False, patience=_CHECK_TIMEOUT_SECONDS) as session:
+            await session.run("SET LOCAL statement_timeout = 0")
+            return await find_inconsistencies(session)
+
+    @asynccontextmanager
+    async def _session(
+        self, begin: str, *, writing: bool, patience: float | None = None
+    ) -> AsyncIterator[Session]:
+        pool = self._opened()
+        connection, session = await self._begun(pool, begin, writing, patience)
+        try:
+            try:
+                yield session
+            finally:
+                await session.roll_back()
+        finally:
+            await pool.putconn(connection)
+
+    async def _begun(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        begin: str,
+        writing: bool,
+        patience: float | None,
+    ) -> tuple[Connection, Session]:
+        """Begin on a connection that lives; those that died while nobody looked are replaced.
+
+        Nothing was sent on them yet, so trying again is safe, for as long as callers wait at all.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._waiting_timeout_seconds
+        silence = patience or self._statement_timeout_seconds + _GRACE_SECONDS
+        while True:
+            left = max(0.1, deadline - loop.time())
+            with translated():
+                connection = await pool.getconn(timeout=left)
+            session = Session(connection, writing=writing, silence_seconds=silence)
+            try:
+                await session.begin(begin, within_seconds=left)
+            except BaseException as error:
+                await connection.close()
+                await pool.putconn(connection)
+                if isinstance(error, StoreUnavailable) and loop.time() < deadline:
+                    continue
+                raise
+            return connection, session
+
+    async def _migrate(self) -> None:
+        with translated():
+            connection = await AsyncConnection.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+                application_name="soma migrate",
+            )
+            async with connection:
+                await migrate(connection)
+
+    async def _configure(self, connection: Connection) -> None:
+        """Bound what a statement may take; plan each for its own parameters.
+
+        Plans made for any parameters would scan a namespace where an index fits.
+        """
+        timeout = str(int(self._statement_timeout_seconds * 1000))
+        await connection.execute(
+            "SELECT set_config('statement_timeout', %s, false),"
+            " set_config('plan_cache_mode', 'force_custom_plan', false),"
+            " set_config('jit', 'off', false)",
+            [timeout],
+        )
+
+    def _opened(self) -> AsyncConnectionPool[Connection]:
+        if self._pool is None:
+            raise StoreUnavailable("the store is not open")
+        return self._pool

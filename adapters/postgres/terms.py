@@ -1,0 +1,78 @@
+"""Index terms in a form that needs no quoting in a tsvector: `[a-z0-9_]+`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+from domain.lexical import TermCounts
+
+_PLAIN = re.compile(r"[a-z0-9]+")
+_LENGTH_MAX = 64
+_TERMS_CACHED = 65_536
+# PostgreSQL keeps no place beyond this one, and at most so many of one term.
+_PLACE_MAX = 16_383
+_PLACES_MAX = 64
+
+
+@lru_cache(maxsize=_TERMS_CACHED)
+def encoded(term: str) -> str:
+    """Return a plain spelling of a term; different terms stay different.
+
+    Overlong terms become a digest: equality is all that is asked of a term.
+    """
+    if len(term) <= _LENGTH_MAX and _PLAIN.fullmatch(term):
+        return term
+    data = term.encode("utf-8", "surrogatepass")
+    if len(data) > _LENGTH_MAX:
+        return f"_h{blake2b(data, digest_size=16).hexdigest()}"
+    return f"_{data.hex()}"
+
+
+def joined(terms: Sequence[str]) -> str:
+    """Return encoded terms, separated by spaces."""
+    return " ".join(map(encoded, terms))
+
+
+def space_lexeme(namespace: int) -> str:
+    """Return what marks a document as one of a namespace: no term is spelt like that."""
+    return f"#{namespace}"
+
+
+def document(namespace: int, own: str, context: str | None) -> str:
+    """Return a tsvector of joined terms: own ones weigh A, those of the neighbours D.
+
+    Spelt out here, so that no dictionary of the server changes a term.
+    """
+    places: dict[str, list[str]] = {}
+    for weight, text in (("A", own), ("", context or "")):
+        for place, word in enumerate(text.split(), start=1):
+            known = places.setdefault(word, [])
+            if len(known) < _PLACES_MAX:
+                known.append(f"{min(place, _PLACE_MAX)}{weight}")
+    parts = [f"'{word}':{','.join(where)}" for word, where in places.items()]
+    return " ".join([f"'{space_lexeme(namespace)}'", *parts])
+
+
+def query(terms: Sequence[str], namespaces: Sequence[int] | None) -> str:
+    """Return a tsquery for any of the encoded terms in any of the namespaces."""
+    expression = f"({_any_of(terms)})"
+    if namespaces is None:
+        return expression
+    return f"{expression} & ({_any_of([space_lexeme(id) for id in namespaces])})"
+
+
+def counts_of(text: str, wanted: dict[str, str], length: int) -> TermCounts:
+    """Count in joined terms those that `wanted` maps from encoded to given form."""
+    counts: dict[str, int] = {}
+    for word in text.split():
+        if word in wanted:
+            term = wanted[word]
+            counts[term] = counts.get(term, 0) + 1
+    return TermCounts(length, counts)
+
+
+def _any_of(tokens: Sequence[str]) -> str:
+    return " | ".join(f"'{token}'" for token in tokens)

@@ -1,0 +1,39 @@
+"""The repositories of one transaction."""
+
+from __future__ import annotations
+
+from adapters.postgres.embeddings import PostgresEmbeddings
+from adapters.postgres.feed import PostgresFeed
+from adapters.postgres.lexicon import PostgresLexicon
+from adapters.postgres.links import PostgresLinks
+from adapters.postgres.memories import PostgresMemories
+from adapters.postgres.namespaces import PostgresNamespaces
+from adapters.postgres.records import PostgresIdempotencyKeys, PostgresSettings
+from adapters.postgres.session import Session
+from adapters.postgres.versions import PostgresVersions
+from domain.ports import (
+    Embeddings,
+    Feed,
+    IdempotencyKeys,
+    Lexicon,
+    Links,
+    Memories,
+    Namespaces,
+    Settings,
+    Versions,
+)
+
+
+class PostgresTransaction:
+    """Implements `domain.ports.Transaction`."""
+
+    def __init__(self, session: Session) -> None:
+        self.memories: Memories = PostgresMemories(session)
+        self.versions: Versions = PostgresVersions(session)
+        self.links: Links = PostgresLinks(session)
+        self.feed: Feed = PostgresFeed(session)
+        self.lexicon: Lexicon = PostgresLexicon(session)
+        self.embeddings: Embeddings = PostgresEmbeddings(session)
+        self.namespaces: Namespaces = PostgresNamespaces(session)
+        self.idempotency: IdempotencyKeys = PostgresIdempotencyKeys(session)
+        self.settings: Settings = PostgresSettings(session)
