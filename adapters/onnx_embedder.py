@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import importlib.util
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ _MODEL = EmbeddingModel(id=f"bge-small-en-v1.5-int8:{_SHA256[_MODEL_FILE][:12]}"
 _QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 _TOKENS_MAX = 512
 _THREADS_MAX = 4
+_PASSAGES_NICENESS = 10
 
 
 class OnnxEmbedder:
@@ -50,7 +52,9 @@ class OnnxEmbedder:
         self._model_dir = model_dir
         self._loading = threading.Lock()
         self._loaded: tuple[InferenceSession, Tokenizer] | None = None
-        self._passages = ThreadPoolExecutor(threads, thread_name_prefix="soma-passages")
+        self._passages = ThreadPoolExecutor(
+            threads, thread_name_prefix="soma-passages", initializer=_give_way
+        )
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="soma-queries")
         self._closed = False
 
@@ -107,6 +111,12 @@ class OnnxEmbedder:
             if self._loaded is None:
                 self._loaded = _load(self._model_dir or _installed_dir())
             return self._loaded
+
+
+def _give_way() -> None:
+    """Let everything else of this process go first (only Linux knows threads of low priority)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PASSAGES_NICENESS)
 
 
 def _installed_dir() -> Path:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-_STEMS_MAX = 50_000
+_CHUNKS_MAX = 50_000
 _TERM_LENGTH_MAX = 64
 
 # Vowel signs of Indic scripts and combining marks are no letters to `re`, but belong to the word.
@@ -19,7 +19,8 @@ _UNSPACED = (
     "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 _WORD = f"(?:(?!{_UNSPACED}){_LETTER})+"
-_CHUNK = re.compile(f"(?P<run>{_UNSPACED}+)|_*{_WORD}(?:(?:_+|[-.']){_WORD})*")
+_CHUNK = re.compile(f"{_UNSPACED}+|_*{_WORD}(?:(?:_+|[-.']){_WORD})*")
+_RUN = re.compile(_UNSPACED)
 _PART = re.compile(f"{_WORD}(?:'{_WORD})?")
 _DIGIT = re.compile(r"\d")
 _VERSION = re.compile(r"[vV](?=\d)")
@@ -64,22 +65,27 @@ class SnowballAnalyser:
     """
 
     def __init__(self) -> None:
-        self._stem = lru_cache(maxsize=_STEMS_MAX)(_stemmer())
+        self._stem = _stemmer()
+        self._known = lru_cache(maxsize=_CHUNKS_MAX)(self._chunk)
 
     def terms(self, text: str, /) -> tuple[str, ...]:
         """Return the terms in the order of the text; a whole comes before its parts."""
         text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
-        return tuple(term[:_TERM_LENGTH_MAX] for term in self._terms(text))
+        terms: list[str] = []
+        for chunk in _CHUNK.findall(text):
+            # Language repeats its words; what is long does not come again.
+            terms += self._known(chunk) if len(chunk) <= _TERM_LENGTH_MAX else self._chunk(chunk)
+        return tuple(terms)
 
-    def _terms(self, text: str) -> Iterator[str]:
-        for match in _CHUNK.finditer(text):
-            chunk = match.group()
-            if match.group("run"):
-                yield from _pairs(chunk)
-                continue
-            yield from _wholes(chunk)
-            for part in _PART.findall(chunk):
-                yield from self._word(part)
+    def _chunk(self, chunk: str) -> tuple[str, ...]:
+        """Return the terms of what stands between white space or punctuation."""
+        found = _pairs(chunk) if _RUN.match(chunk) else self._spaced(chunk)
+        return tuple(term[:_TERM_LENGTH_MAX] for term in found)
+
+    def _spaced(self, chunk: str) -> Iterator[str]:
+        yield from _wholes(chunk)
+        for part in _PART.findall(chunk):
+            yield from self._word(part)
 
     def _word(self, word: str) -> Iterator[str]:
         lowered = word.lower().removesuffix("'s")

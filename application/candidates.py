@@ -32,6 +32,7 @@ class Search:
 
     text: str | None
     terms: tuple[str, ...]
+    words: tuple[MemoryId, ...]
     vector: Vector | None
     scope: Scope
     filter: Filter
@@ -65,25 +66,31 @@ class Gatherer:
     ) -> tuple[Search, tuple[str, ...]]:
         """Analyse and embed a question; a silent embedder leaves the words."""
         terms = self.analyser.terms(text) if text else ()
-        degraded: tuple[str, ...] = ()
-        if vector is None and text:
-            try:
-                vector = await self.embedder.embed_query(text)
-            except EmbedderUnavailable:
-                degraded = ("embedder",)
+        limit = max(POOL_MIN, 2 * wanted)
+        # The model and the database work side by side: neither needs the other's answer.
+        words, (vector, degraded) = await asyncio.gather(
+            self._by_words(terms, scope, filter, limit), self._meaning(text, vector)
+        )
         search = Search(
-            text=text, terms=terms, vector=vector, scope=scope, filter=filter, wanted=wanted
+            text=text,
+            terms=terms,
+            words=tuple(words),
+            vector=vector,
+            scope=scope,
+            filter=filter,
+            wanted=wanted,
         )
         return search, degraded
 
     async def gather(self, search: Search) -> Gathered:
         """Return the verified pool: at least `wanted` candidates wherever the scope holds them."""
         limit = max(POOL_MIN, 2 * search.wanted)
+        words: Sequence[MemoryId] = search.words
         required: int | None = None
         for remaining in reversed(range(ROUNDS_MAX)):
             nominated = await self._nearest(search, limit)
             async with self.store.reading() as tx:
-                ids = _merge(nominated, await self._by_words(tx, search, limit))
+                ids = _merge(nominated, words)
                 verified = await tx.memories.verify(ids, search.scope, search.filter)
                 required = verified.position.seq if required is None else required
                 current = _covers(nominated, verified.position.epoch, required)
@@ -92,6 +99,7 @@ class Gatherer:
                     return await self._scored(tx, search, verified.memories, nominated)
             if current:
                 limit *= 4
+                words = await self._by_words(search.terms, search.scope, search.filter, limit)
             else:
                 await self.index.catch_up(search.scope)
         raise AssertionError("the last round always returns")
@@ -110,11 +118,23 @@ class Gatherer:
             return None
         return await self.index.nominate(search.vector, search.scope, search.filter, limit=limit)
 
-    @staticmethod
-    async def _by_words(tx: Transaction, search: Search, limit: int) -> list[MemoryId]:
-        if not search.terms:
+    async def _meaning(
+        self, text: str | None, vector: Vector | None
+    ) -> tuple[Vector | None, tuple[str, ...]]:
+        if vector is not None or not text:
+            return vector, ()
+        try:
+            return await self.embedder.embed_query(text), ()
+        except EmbedderUnavailable:
+            return None, ("embedder",)
+
+    async def _by_words(
+        self, terms: Sequence[str], scope: Scope, filter: Filter, limit: int
+    ) -> list[MemoryId]:
+        if not terms:
             return []
-        return await tx.lexicon.nominate(search.terms, search.scope, search.filter, limit=limit)
+        async with self.store.reading() as tx:
+            return await tx.lexicon.nominate(terms, scope, filter, limit=limit)
 
     async def _scored(
         self,
