@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -269,11 +270,14 @@ def _equal(value: object, operand: object) -> bool:
 def _ordered(value: object, operator: Operator, operand: object) -> bool:
     if isinstance(value, bool) or isinstance(operand, bool):
         return False
+    order = _ORDER[operator]
     if isinstance(value, str) and isinstance(operand, str):
         # Code-point order, as the stores compare bytes of UTF-8.
-        return _ORDER[operator]((value > operand) - (value < operand))
+        return order((value > operand) - (value < operand))
     if isinstance(value, int | float) and isinstance(operand, int | float):
-        return _ORDER[operator]((value > operand) - (value < operand))
+        # What is not a number is neither above nor below nor equal.
+        comparable = not math.isnan(value) and not math.isnan(operand)
+        return comparable and order((value > operand) - (value < operand))
     return False
 
 
