@@ -279,7 +279,12 @@ def _shortest(
     before, _ = nx.dijkstra_predecessor_and_distance(graph, source, cutoff=length, weight=cost)
     ids = [target]
     while ids[-1] != source:
-        ids.append(min(before[ids[-1]]))
+        # A cost too small to change the sum makes equals of two that lead to each other.
+        onward = [id for id in before[ids[-1]] if id not in ids]
+        if not onward:
+            ids = list(reversed(nx.dijkstra_path(graph, source, target, weight=cost)))
+            break
+        ids.append(min(onward))
     ids.reverse()
     steps: list[Step] = [(source, 0, ())]
     for depth, (here, there) in enumerate(pairwise(ids), start=1):

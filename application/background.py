@@ -37,6 +37,8 @@ class BackgroundIndexing:
                     seconds = patience
                     patience = min(patience * 2, RETRY_SECONDS_MAX)
                 try:
-                    await asyncio.wait_for(anext(wakeups), seconds)
+                    # Not wait_for: in Python 3.11 it can swallow a cancellation.
+                    async with asyncio.timeout(seconds):
+                        await anext(wakeups)
                 except TimeoutError:
                     continue

@@ -52,7 +52,9 @@ class Watch:
 
     async def _woken(self, wakeups: AsyncIterator[None]) -> bool:
         try:
-            await asyncio.wait_for(anext(wakeups), self.heartbeat_seconds)
+            # Not wait_for: in Python 3.11 it can swallow a cancellation.
+            async with asyncio.timeout(self.heartbeat_seconds):
+                await anext(wakeups)
         except TimeoutError:
             return False
         return True

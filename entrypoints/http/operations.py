@@ -86,7 +86,10 @@ async def metrics(state: State) -> Response[bytes]:
     """Return counters and timings in Prometheus' text format."""
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-    return Response(generate_latest(state.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(
+        generate_latest(state.registry),
+        media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"),
+    )
 
 
 @post("/maintenance/reconcile", status_code=200, responses=documented(400))

@@ -60,7 +60,7 @@ def test_the_installed_command_works_beside_foreign_packages_of_the_same_names(
     for foreign in ("domain", "entrypoints"):
         (tmp_path / foreign).mkdir()
         (tmp_path / foreign / "__init__.py").write_text("raise RuntimeError('not ours')")
-    code = f"import sys; sys.path.append({str(site)!r}); import somafractalmemory as s; s.main()"
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import somafractalmemory as s; s.main()"
 
     done = subprocess.run(
         [sys.executable, "-c", code, "--help"],

@@ -269,3 +269,12 @@ def _distances(
         for (source, target), cost in costs.items():
             distances[target] = min(distances[target], distances[source] + cost)
     return distances
+
+
+async def test_costs_too_small_to_matter_lead_no_path_in_circles(
+    graph: MemoryGraph, journal: Journal
+) -> None:
+    await link(journal, "zb", weight=1.0)
+    await link(journal, "bc", "cb", weight=1e17)
+
+    assert "zbc" == await way(graph, "z", "c", weighted=True)

@@ -43,7 +43,9 @@ def _subclasses(kind: type[SomaError]) -> Iterator[type[SomaError]]:
 
 
 def test_every_error_has_an_outcome() -> None:
-    assert set(_subclasses(SomaError)) == set(OUTCOMES)
+    # An adapter may refine an error for itself; what leaves it is one of the domain's.
+    known = {kind for kind in _subclasses(SomaError) if kind.__module__ == "domain.errors"}
+    assert known == set(OUTCOMES)
 
 
 def test_every_problem_type_is_distinct() -> None:
