@@ -10,12 +10,15 @@ SomaError
 │   └── PathNotFound
 ├── Conflict
 │   ├── VersionConflict          somebody else changed the memory first
+│   ├── LockLost                 somebody else took the job over
 │   └── IdempotencyConflict      the key was used with another request
 ├── AccessDenied                 no valid key
 ├── TooLarge                     a configured limit is exceeded
 ├── Unavailable                  something outside does not answer
 │   ├── StoreUnavailable
-│   └── EmbedderUnavailable
+│   ├── EmbedderUnavailable
+│   ├── IndexUnavailable         the vector index; recall goes on without it
+│   └── BrokerUnavailable        the event log; events wait in the store
 ├── DataDirectoryError           the data directory cannot be used as it is
 │   ├── DataDirectoryBusy
 │   ├── DataDirectoryNewer
@@ -120,6 +123,14 @@ class IdempotencyConflict(Conflict):
         super().__init__(f"idempotency key {key!r} was used with a different request")
 
 
+class LockLost(Conflict):
+    """Another worker has taken over the job whose lock was held here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the lock {name!r} was taken over")
+        self.name = name
+
+
 class AccessDenied(SomaError):
     """a valid API key is required"""
 
@@ -156,6 +167,14 @@ class StoreUnavailable(Unavailable):
 
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
+
+
+class IndexUnavailable(Unavailable):
+    """The vector index does not answer, or is too far behind to be worth asking."""
+
+
+class BrokerUnavailable(Unavailable):
+    """The event log does not answer."""
 
 
 class DataDirectoryError(SomaError):

@@ -26,7 +26,8 @@ class EventType(StrEnum):
 class Event:
     """One entry of the change feed; `seq` counts from 1 without gaps in each namespace.
 
-    For `memory.linked` and `memory.unlinked`, `memory_id` is the source of the link.
+    For `memory.linked` and `memory.unlinked`, `memory_id` is the source of the link. `trace` is
+    the W3C `traceparent` of the request that made the change, where there was one.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Event:
     changed: tuple[str, ...] = ()
     link_target: MemoryId | None = None
     link_type: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,9 @@ class Embeddings(Protocol):
     async def of(self, ids: Sequence[MemoryId], model: str, /) -> list[IndexedVector]:
         """Return the live ones among `ids` that have a vector."""
 
+    async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
+        """Return the vectors of the live ones among `ids` with what they were computed from."""
+
     async def requeue(
         self, model: str, /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
@@ -285,6 +288,63 @@ class Settings(Protocol):
         """Replace one fact."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What a projection has not applied yet in a scope.
+
+    With the `touched` memories taken from the store, the projection stands at `position`.
+    `complete` is False when more memories are concerned than were asked for.
+    """
+
+    position: FeedPosition
+    touched: tuple[MemoryId, ...]
+    complete: bool
+
+
+class Projections(Protocol):
+    """How far projections outside the store have come, by name and namespace.
+
+    Watermarks of an earlier epoch count as 0: such a projection has to be built again.
+    """
+
+    async def lock_shard(self, name: str, shard: int, /) -> bool:
+        """Take one share of the namespaces until the transaction ends; False when it is taken.
+
+        A namespace belongs to the share `number of the namespace modulo shares`. Needs a writing
+        transaction. Whoever does nothing for a minute while it holds a share loses it.
+        """
+
+    async def outstanding(
+        self, name: str, /, *, shard: int, shards: int, limit: int
+    ) -> list[Event]:
+        """Return events beyond the watermarks of a share, each namespace's in order.
+
+        No single namespace fills the answer while others wait.
+        """
+
+    async def advance(self, name: str, marks: Mapping[Namespace, int], /) -> None:
+        """Set the watermarks of namespaces whose share is held, in the present epoch."""
+
+    async def lag(self, name: str, scope: Scope, /, *, limit: int) -> Lag:
+        """Return which memories' vectors or fields changed beyond the watermarks of a scope."""
+
+    async def backlog(self, name: str, /) -> int:
+        """Count the events of all namespaces beyond their watermarks."""
+
+    async def discard(self, name: str, namespace: Namespace | None = None, /) -> None:
+        """Drop the watermark of one namespace, or all of a projection: it is built again."""
+
+
+class Fences(Protocol):
+    """Numbers that tell the latest holder of a lock from earlier ones (fencing tokens)."""
+
+    async def take(self, name: str, /) -> int:
+        """Return a number higher than all before, and thereby end what earlier holders may do."""
+
+    async def check(self, name: str, token: int, /) -> None:
+        """Raise `LockLost` unless `token` is the latest; it stays so until this change ends."""
+
+
 class Transaction(Protocol):
     """One transaction: a consistent snapshot to read from, or a change that is whole or absent."""
 
@@ -297,6 +357,8 @@ class Transaction(Protocol):
     namespaces: Namespaces
     idempotency: IdempotencyKeys
     settings: Settings
+    projections: Projections
+    fences: Fences
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,16 +390,23 @@ class CanonicalStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VectorNominations:
-    """The nearest memories by each role with their cosines, and the state they were taken from."""
+    """The nearest memories by each role with their cosines, and the state they were taken from.
+
+    `substitute` says that another index answered for the one that should have.
+    """
 
     own: tuple[tuple[MemoryId, float], ...]
     context: tuple[tuple[MemoryId, float], ...]
     position: FeedPosition
     exact: bool
+    substitute: bool = False
 
 
 class VectorIndex(Protocol):
-    """Nearest vectors in a scope. A projection: it may lag, and says by how much."""
+    """Nearest vectors in a scope. A projection: it may lag, and says by how much.
+
+    Every method may raise `IndexUnavailable`: recall then goes on without it.
+    """
 
     async def nominate(
         self, vector: Vector, scope: Scope, filter: Filter, /, *, limit: int
@@ -365,6 +434,61 @@ class Walk:
 
     steps: tuple[tuple[MemoryId, int, tuple[Link, ...]], ...]
     position: FeedPosition
+
+
+class TextIndex(Protocol):
+    """Promising matches for words; whatever it leaves out of what is committed, it adds."""
+
+    async def nominate(
+        self, terms: Sequence[str], scope: Scope, filter: Filter, /, *, limit: int
+    ) -> list[MemoryId]:
+        """Return memories with any of the terms, best first by the backend's own ranking."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedMemory:
+    """Everything a vector index outside the store keeps of one live memory.
+
+    `embeddings` are those of the live model, at most one per role.
+    """
+
+    memory: Memory
+    embeddings: tuple[Embedding, ...]
+    terms: AnalysedText
+
+
+class VectorProjection(Protocol):
+    """The writing side of a vector index outside the store. Every method confirms its effect.
+
+    Raises `IndexUnavailable`. A point is named by what it was made from, so a late write never
+    replaces a newer one.
+    """
+
+    async def open(self) -> str:
+        """Make the index where there is none, and return its name for `Projections`.
+
+        The name changes when the index was lost and made again.
+        """
+
+    async def put(self, memories: Sequence[ProjectedMemory], /) -> None:
+        """Write the points of memories and remove those they supersede."""
+
+    async def remove(self, ids: Sequence[MemoryId], /) -> None:
+        """Remove every point of these memories."""
+
+    async def clear(self, namespace: Namespace, /) -> None:
+        """Remove every point of one namespace."""
+
+    def points(self, memory: ProjectedMemory, /) -> frozenset[str]:
+        """Return the ids of the points that `put` writes for a memory."""
+
+    async def contents(
+        self, namespace: Namespace, /, *, limit: int, after: str | None = None
+    ) -> list[tuple[str, MemoryId]]:
+        """Return one page of (point id, memory id), in point id order."""
+
+    async def ping(self) -> None:
+        """Raise `IndexUnavailable` when nothing answers."""
 
 
 class MemoryGraph(Protocol):
@@ -437,6 +561,45 @@ class Cache(Protocol):
 
     async def put(self, key: str, value: bytes, /) -> None:
         """Keep the value for as long as there is room."""
+
+    async def get_many(self, keys: Sequence[str], /) -> dict[str, bytes]:
+        """Return those values that are still there, in one round trip."""
+
+    async def put_many(self, values: Mapping[str, bytes], /) -> None:
+        """Keep the values, in one round trip."""
+
+    async def drop(self, keys: Sequence[str], /) -> bool:
+        """Remove values whose content must not stay; False when nobody could be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a rate limit: `reset_seconds` until the window gives room again."""
+
+    granted: bool
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class RateLimiter(Protocol):
+    """Counts calls per key in a sliding window."""
+
+    async def take(self, key: str, /, *, limit: int, window_seconds: float) -> Allowance:
+        """Count one call, unless that exceeds `limit` calls in any window of that length."""
+
+
+class Locks(Protocol):
+    """Keeps two workers from doing the same job; what protects the data is the fence.
+
+    Where nobody can be asked a lock is granted: the job is then done twice at worst.
+    """
+
+    async def acquire(self, name: str, owner: str, /, *, ttl_seconds: float) -> bool:
+        """Take a free lock, or renew one's own."""
+
+    async def release(self, name: str, owner: str, /) -> None:
+        """Give the lock back if it is still one's own."""
 
 
 class EventBus(Protocol):
