@@ -1,0 +1,1 @@
+"""Real servers for tests: given by URL, run in containers, or started as processes."""
