@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.errors import EmbedderUnavailable
+from domain.errors import EmbedderUnavailable, IndexUnavailable
 from domain.filter import Filter
 from domain.lexical import bm25, coverage
 from domain.memory import Memory, MemoryId
@@ -15,6 +15,7 @@ from domain.ports import (
     Analyser,
     CanonicalStore,
     Embedder,
+    TextIndex,
     Transaction,
     VectorIndex,
     VectorNominations,
@@ -58,6 +59,7 @@ class Gatherer:
 
     store: CanonicalStore
     index: VectorIndex
+    words: TextIndex
     analyser: Analyser
     embedder: Embedder
 
@@ -96,27 +98,44 @@ class Gatherer:
                 current = _covers(nominated, verified.position.epoch, required)
                 enough = len(verified.memories) >= search.wanted or len(ids) < limit
                 if (current and enough) or not remaining:
-                    return await self._scored(tx, search, verified.memories, nominated)
+                    pool = await self._with_words(tx, search, verified.memories)
+                    break
             if current:
                 limit *= 4
                 words = await self._by_words(search.terms, search.scope, search.filter, limit)
             else:
                 await self.index.catch_up(search.scope)
-        raise AssertionError("the last round always returns")
+        missing = not await self._add_cosines(search, pool) or _is_stand_in(search, nominated)
+        exact = nominated is None or nominated.exact
+        return Gathered(list(pool.values()), ("vector_index",) if missing else (), exact)
 
     async def add_linked(self, search: Search, hops: dict[MemoryId, int]) -> list[Candidate]:
         """Return candidates reached over links that pass the filter, with their evidence."""
         async with self.store.reading() as tx:
             verified = await tx.memories.verify(list(hops), search.scope, search.filter)
-            gathered = await self._scored(tx, search, verified.memories, None)
-        for candidate in gathered.pool:
-            candidate.hops = hops[candidate.memory.id]
-        return gathered.pool
+            pool = await self._with_words(tx, search, verified.memories)
+        await self._add_cosines(search, pool)
+        for id, candidate in pool.items():
+            candidate.hops = hops[id]
+        return list(pool.values())
+
+    async def likeness(self, ids: Sequence[MemoryId]) -> list[list[float]] | None:
+        """Return cosines between memories, `(n, n)`; None when no index answers."""
+        try:
+            return await self.index.pairwise(ids)
+        except IndexUnavailable:
+            return None
 
     async def _nearest(self, search: Search, limit: int) -> VectorNominations | None:
+        """Ask the vector index; without it the words remain."""
         if search.vector is None:
             return None
-        return await self.index.nominate(search.vector, search.scope, search.filter, limit=limit)
+        try:
+            return await self.index.nominate(
+                search.vector, search.scope, search.filter, limit=limit
+            )
+        except IndexUnavailable:
+            return None
 
     async def _meaning(
         self, text: str | None, vector: Vector | None
@@ -133,39 +152,46 @@ class Gatherer:
     ) -> list[MemoryId]:
         if not terms:
             return []
-        async with self.store.reading() as tx:
-            return await tx.lexicon.nominate(terms, scope, filter, limit=limit)
-
-    async def _scored(
-        self,
-        tx: Transaction,
-        search: Search,
-        memories: Mapping[MemoryId, Memory],
-        nominated: VectorNominations | None,
-    ) -> Gathered:
-        pool = {id: Candidate(memory) for id, memory in memories.items()}
-        await asyncio.gather(self._add_words(tx, search, pool), self._add_cosines(search, pool))
-        exact = nominated is None or nominated.exact
-        return Gathered(list(pool.values()), (), exact)
+        return await self.words.nominate(terms, scope, filter, limit=limit)
 
     @staticmethod
-    async def _add_words(tx: Transaction, search: Search, pool: dict[MemoryId, Candidate]) -> None:
+    async def _with_words(
+        tx: Transaction, search: Search, memories: Mapping[MemoryId, Memory]
+    ) -> dict[MemoryId, Candidate]:
+        """Make candidates of memories, with the evidence of their words."""
+        pool = {id: Candidate(memory) for id, memory in memories.items()}
         if not search.terms or not pool:
-            return
+            return pool
         evidence = await tx.lexicon.evidence(list(pool), search.terms, search.scope)
         for id, (own, context) in evidence.documents.items():
             candidate = pool[id]
             candidate.lexical = bm25(search.terms, own, evidence.own)
             candidate.context_lexical = bm25(search.terms, context, evidence.context)
             candidate.coverage = coverage(search.terms, own, evidence.own)
+        return pool
 
-    async def _add_cosines(self, search: Search, pool: dict[MemoryId, Candidate]) -> None:
+    async def _add_cosines(self, search: Search, pool: dict[MemoryId, Candidate]) -> bool:
+        """Add the evidence of the vectors; False when no index answers.
+
+        Not within a transaction: an index may ask the store itself.
+        """
         if search.vector is None:
-            return
-        found = await self.index.similarities(search.vector, list(pool))
+            return True
+        try:
+            found = await self.index.similarities(search.vector, list(pool))
+        except IndexUnavailable:
+            return False
         for id, (own, context) in found.items():
             pool[id].cosine = own
             pool[id].context_cosine = context
+        return True
+
+
+def _is_stand_in(search: Search, nominated: VectorNominations | None) -> bool:
+    """Tell whether somebody else, or nobody, answered for the vector index."""
+    if search.vector is None:
+        return False
+    return nominated is None or nominated.substitute
 
 
 def _merge(nominated: VectorNominations | None, words: Sequence[MemoryId]) -> list[MemoryId]:

@@ -141,7 +141,9 @@ class Recall:
         head = ranked[: 2 * search.wanted][:100]
         if not head[1:] or not tuning.weight("diversity"):
             return ranked
-        likeness = await self.gatherer.index.pairwise([c.memory.id for c in head])
+        likeness = await self.gatherer.likeness([candidate.memory.id for candidate in head])
+        if likeness is None:
+            return ranked
         diversify(head, likeness, tuning)
         return ordered(ranked)
 

@@ -482,6 +482,9 @@ class VectorProjection(Protocol):
     def points(self, memory: ProjectedMemory, /) -> frozenset[str]:
         """Return the ids of the points that `put` writes for a memory."""
 
+    async def held(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, frozenset[str]]:
+        """Return the ids of the points that there are of each of these memories."""
+
     async def contents(
         self, namespace: Namespace, /, *, limit: int, after: str | None = None
     ) -> list[tuple[str, MemoryId]]:

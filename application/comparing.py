@@ -1,0 +1,88 @@
+"""Hold the vector index outside the store against the truth, and mend what differs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from application.projecting import Projector
+from domain.filter import Filter
+from domain.memory import MemoryId
+from domain.namespace import Namespace, Scope
+from domain.ports import CanonicalStore, Cursor, ProjectedMemory, VectorProjection
+
+PAGE = 500
+LATE_MAX = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareVectors:
+    """Find the memories of a namespace that the vector index holds wrongly, or should not hold.
+
+    What changed beyond the watermark is not wrong but late, and left out.
+    """
+
+    store: CanonicalStore
+    projection: VectorProjection
+    projector: Projector
+
+    async def __call__(self, namespace: Namespace) -> AsyncIterator[MemoryId]:
+        """Yield ids; raises `IndexUnavailable` and `StoreUnavailable`."""
+        name = await self.projection.open()
+        async for ids in self._suspects(namespace):
+            # What was written meanwhile is late by now, or looks right at the second glance.
+            late = await self._late(name, namespace)
+            for id in await self._unlike(ids):
+                if late is not None and id not in late:
+                    yield id
+
+    async def repair(self, namespace: Namespace) -> int:
+        """Write or remove what differs; return how many memories were concerned."""
+        await self.projection.open()
+        repaired = 0
+        async for ids in self._suspects(namespace):
+            async with self.store.reading() as tx:
+                live = await self.projector.read(tx, ids)
+            gone = set(ids).difference(item.memory.id for item in live)
+            if live:
+                await self.projection.put(live)
+            if gone:
+                await self.projection.remove(sorted(gone))
+            repaired += len(ids)
+        return repaired
+
+    async def _suspects(self, namespace: Namespace) -> AsyncIterator[list[MemoryId]]:
+        """Yield pages of ids that are held otherwise than they should be."""
+        after: Cursor | None = None
+        while True:
+            async with self.store.reading() as tx:
+                page = await tx.memories.find(Scope(namespace), Filter(), limit=PAGE, after=after)
+            if suspects := await self._unlike([memory.id for memory in page]):
+                yield suspects
+            if len(page) < PAGE:
+                break
+            after = Cursor(page[-1].happened_at, page[-1].id)
+        point: str | None = None
+        while held := await self.projection.contents(namespace, limit=PAGE, after=point):
+            ids = list(dict.fromkeys(id for _, id in held))
+            async with self.store.reading() as tx:
+                live = await tx.memories.get(ids)
+            if dead := [id for id in ids if id not in live]:
+                yield dead
+            point = held[-1][0]
+
+    async def _unlike(self, ids: list[MemoryId]) -> list[MemoryId]:
+        """Return those whose points are not what the store would have them be."""
+        async with self.store.reading() as tx:
+            live = {item.memory.id: item for item in await self.projector.read(tx, ids)}
+        held = await self.projection.held(ids)
+        return [id for id in ids if held.get(id, frozenset()) != self._wanted(live.get(id))]
+
+    def _wanted(self, item: ProjectedMemory | None) -> frozenset[str]:
+        return frozenset() if item is None else self.projection.points(item)
+
+    async def _late(self, name: str, namespace: Namespace) -> set[MemoryId] | None:
+        """Return what is known to be late; None when that is too much to name."""
+        async with self.store.reading() as tx:
+            lag = await tx.projections.lag(name, Scope(namespace), limit=LATE_MAX)
+        return set(lag.touched) if lag.complete else None

@@ -1,0 +1,110 @@
+"""Keep the vector index outside the store in step with the change feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.indexing import Surroundings, surroundings
+from domain.events import EventType
+from domain.lexical import AnalysedText
+from domain.memory import MemoryId
+from domain.ports import (
+    Analyser,
+    CanonicalStore,
+    Embedder,
+    Embedding,
+    ProjectedMemory,
+    Transaction,
+    VectorProjection,
+)
+from domain.texts import own_text
+
+SHARDS = 16
+EVENTS_AT_ONCE = 1000
+_CONCERNS_VECTORS = {
+    EventType.REMEMBERED,
+    EventType.REVISED,
+    EventType.EMBEDDED,
+    EventType.FORGOTTEN,
+    EventType.ERASED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projector:
+    """Reads memories as an index keeps them: with their vectors and their index terms."""
+
+    analyser: Analyser
+    embedder: Embedder
+
+    async def read(self, tx: Transaction, ids: Sequence[MemoryId]) -> list[ProjectedMemory]:
+        """Return the live ones among `ids`."""
+        near = await surroundings(tx, ids)
+        live = [id for id in ids if id in near.memories]
+        vectors: dict[MemoryId, list[Embedding]] = {id: [] for id in live}
+        for embedding in await tx.embeddings.stored(live, self.embedder.model.id):
+            vectors[embedding.memory_id].append(embedding)
+        terms = await asyncio.to_thread(self._analysed, near, live)
+        return [
+            ProjectedMemory(near.memories[id], tuple(vectors[id]), text)
+            for id, text in zip(live, terms, strict=True)
+        ]
+
+    def _analysed(self, near: Surroundings, ids: Sequence[MemoryId]) -> list[AnalysedText]:
+        texts = []
+        for id in ids:
+            own = self.analyser.terms(own_text(near.memories[id]))
+            context = near.context_of(id)
+            texts.append(
+                AnalysedText(own, own if context is None else self.analyser.terms(context))
+            )
+        return texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectVectors:
+    """Bring the vector index up to the head of every namespace.
+
+    The work is shared as the relay's is. The watermark moves after the index has confirmed, so an
+    interruption anywhere repeats work and loses none.
+    """
+
+    store: CanonicalStore
+    projection: VectorProjection
+    projector: Projector
+
+    async def __call__(self) -> int:
+        """Return how many events were applied; 0 when the index is current.
+
+        Raises `IndexUnavailable` or `StoreUnavailable`.
+        """
+        name = await self.projection.open()
+        async with self.store.reading() as tx:
+            if not await tx.projections.backlog(name):
+                return 0
+        return sum([await self._share(name, shard) for shard in range(SHARDS)])
+
+    async def _share(self, name: str, shard: int) -> int:
+        async with self.store.writing() as tx:
+            if not await tx.projections.lock_shard(name, shard):
+                return 0
+            events = await tx.projections.outstanding(
+                name, shard=shard, shards=SHARDS, limit=EVENTS_AT_ONCE
+            )
+            if not events:
+                return 0
+            touched = {event.memory_id for event in events if event.type in _CONCERNS_VECTORS}
+            await self._apply(tx, sorted(touched))
+            await tx.projections.advance(name, {event.namespace: event.seq for event in events})
+        return len(events)
+
+    async def _apply(self, tx: Transaction, touched: Sequence[MemoryId]) -> None:
+        """Write what lives now, which may be newer than the events, and remove the rest."""
+        live = await self.projector.read(tx, touched)
+        gone = set(touched).difference(item.memory.id for item in live)
+        if live:
+            await self.projection.put(live)
+        if gone:
+            await self.projection.remove(sorted(gone))

@@ -1,0 +1,54 @@
+"""Run one step of background work again and again, for as long as the process lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from domain.errors import SomaError
+
+RETRY_SECONDS_MIN = 0.5
+RETRY_SECONDS_MAX = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeating:
+    """Repeat `step` while it finds work; then look again every `idle_seconds`, or when woken.
+
+    What fails is reported and tried again, more slowly up to five seconds: whatever was down is
+    used again soon after it returns, without anybody asking. `done` is told what each step did.
+    """
+
+    step: Callable[[], Awaitable[int]]
+    idle_seconds: float
+    report: Callable[[SomaError], None]
+    done: Callable[[int], None]
+
+    async def __call__(self, woken: asyncio.Event | None = None) -> None:
+        """Run until cancelled."""
+        patience = RETRY_SECONDS_MIN
+        while True:
+            if woken is not None:
+                woken.clear()
+            try:
+                count = await self.step()
+                self.done(count)
+                patience = RETRY_SECONDS_MIN
+                pause = 0.0 if count else self.idle_seconds
+            except SomaError as error:
+                self.report(error)
+                pause = patience
+                patience = min(patience * 2, RETRY_SECONDS_MAX)
+            await _pause(pause, woken)
+
+
+async def _pause(seconds: float, woken: asyncio.Event | None) -> None:
+    if woken is None or not seconds:
+        await asyncio.sleep(seconds)
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+    except TimeoutError:
+        return
