@@ -16,25 +16,34 @@ from domain.errors import ConfigurationError
 _PREFIX = "SOMA_"
 _CONFIG = "SOMA_CONFIG"
 _CONFIG_FILE = "soma.toml"
-_SERVER_PROFILE = {
-    "SOMA_REDIS_URL",
-    "SOMA_QDRANT_URL",
-    "SOMA_KAFKA_SERVERS",
-}
 _MASK = "********"
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Bytes = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Timeout = Annotated[float, msgspec.Meta(gt=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _PostgresUrl = Annotated[str, msgspec.Meta(pattern="^postgres(ql)?://")]
+_RedisUrl = Annotated[str, msgspec.Meta(pattern="^(rediss?|valkeys?)://")]
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({"bootstrap_key", "key", "embedder_key", "postgres_url"})
-_URLS = frozenset({"url", "embedder_url"})
+SECRETS = frozenset(
+    {
+        "bootstrap_key",
+        "key",
+        "embedder_key",
+        "postgres_url",
+        "redis_url",
+        "qdrant_api_key",
+        "kafka_password",
+    }
+)
+_URLS = frozenset({"url", "embedder_url", "qdrant_url"})
+#: What only makes sense beside a database that several processes share.
+_NEEDS_POSTGRES = ("redis_url", "qdrant_url", "kafka_servers")
 #: What `embedder = "openai"` cannot do without.
 _OPENAI_NEEDS = ("embedder_url", "embedder_model", "embedder_dimension")
 
@@ -44,6 +53,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     data_dir: Path
     postgres_url: _PostgresUrl | None = None
+    postgres_connections_max: _Count = 10
+    postgres_statement_timeout_seconds: _Timeout = 30.0
+    postgres_waiting_timeout_seconds: _Timeout = 10.0
+    redis_url: _RedisUrl | None = None
+    redis_timeout_seconds: _Timeout = 0.1
+    redis_prefix: _Text = "soma:"
+    redis_body_ttl_seconds: _Count = 3600
+    qdrant_url: _HttpUrl | None = None
+    qdrant_api_key: _Text | None = None
+    qdrant_grpc_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    qdrant_prefix: _Text = "soma"
+    qdrant_timeout_seconds: _Timeout = 2.0
+    qdrant_write_timeout_seconds: _Timeout = 10.0
+    qdrant_quantization: Literal["none", "scalar", "binary"] = "none"
+    qdrant_on_disk: bool = False
+    qdrant_shards: _Count = 1
+    qdrant_replicas: _Count = 1
+    kafka_servers: _Text | None = None
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_user: _Text | None = None
+    kafka_password: _Text | None = None
+    kafka_ca_file: Path | None = None
+    kafka_prefix: _Text | None = None
+    kafka_partitions: _Count = 12
+    kafka_replicas: _Count = 1
+    kafka_timeout_seconds: _Timeout = 10.0
+    worker_host: _Text = "127.0.0.1"
+    worker_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8421
+    background_embedding: bool = True
     host: _Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
     bootstrap_key: _Text | None = None
@@ -57,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     embedder_dimension: _Dimension | None = None
     embedder_query_prefix: _Text | None = None
     embedder_passage_prefix: _Text | None = None
-    embedder_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    embedder_timeout_seconds: _Timeout = 30.0
     vector_dimension: _Dimension = 384
     model_path: Path | None = None
     embed_wait_seconds: _Seconds = 60.0
@@ -77,6 +116,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def profile(self) -> str:
         """Which backends are wired together; it follows from what is set."""
         return "embedded" if self.postgres_url is None else "server"
+
+    @property
+    def vector_index(self) -> str:
+        """Which vector index answers."""
+        return "fastcore" if self.qdrant_url is None else "qdrant"
+
+    @property
+    def far_cache(self) -> str:
+        """Where values are kept for all processes."""
+        return "none" if self.redis_url is None else "redis"
+
+    @property
+    def event_bus(self) -> str:
+        """Who wakes those that follow a feed."""
+        return "inprocess" if self.kafka_servers is None else "kafka"
 
     def __repr__(self) -> str:
         """Show the settings without the secrets."""
@@ -100,6 +154,11 @@ def load_settings(
     for name in _OPENAI_NEEDS if settings.embedder == "openai" else ():
         if getattr(settings, name) is None:
             raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
+    for name in _NEEDS_POSTGRES if settings.postgres_url is None else ():
+        if getattr(settings, name) is not None:
+            raise ConfigurationError(
+                f"{name} ({variable(name)}) needs postgres_url ({variable('postgres_url')})"
+            )
     return settings
 
 
@@ -211,10 +270,6 @@ def _secret(name: str, path: str) -> str:
 
 
 def _unknown(name: str, known: list[str], inside: str = "") -> ConfigurationError:
-    if name.removesuffix("_FILE") in _SERVER_PROFILE or variable(name) in _SERVER_PROFILE:
-        return ConfigurationError(
-            f"{inside}{name}: the server profile is not available in this version"
-        )
     close = get_close_matches(name, known, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return ConfigurationError(f"{inside}{name}: there is no such setting{hint}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from application.indexing import Surroundings, surroundings
+from domain.errors import SomaError, Unavailable
 from domain.events import EventType
 from domain.lexical import AnalysedText
 from domain.memory import MemoryId
+from domain.messaging import MessageSource
 from domain.ports import (
     Analyser,
     CanonicalStore,
@@ -23,6 +25,8 @@ from domain.texts import own_text
 
 SHARDS = 16
 EVENTS_AT_ONCE = 1000
+RETRY_SECONDS_MIN = 0.25
+RETRY_SECONDS_MAX = 5.0
 _CONCERNS_VECTORS = {
     EventType.REMEMBERED,
     EventType.REVISED,
@@ -108,3 +112,37 @@ class ProjectVectors:
             await self.projection.put(live)
         if gone:
             await self.projection.remove(sorted(gone))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowEvents:
+    """Project as soon as the event log says that something happened.
+
+    The messages are wake-ups only: what has to be done is read from the feed, so duplicates, gaps
+    and retention cannot matter. They are done when the index is current.
+    """
+
+    project: Callable[[], Awaitable[int]]
+    source: MessageSource
+    topic: str
+    group: str
+    report: Callable[[SomaError], None]
+
+    async def __call__(self) -> None:
+        """Run until cancelled."""
+        async with self.source.subscribe(self.topic, self.group) as subscription:
+            async for batch in subscription.batches():
+                await self._until_current()
+                await subscription.done(batch)
+
+    async def _until_current(self) -> None:
+        patience = RETRY_SECONDS_MIN
+        while True:
+            try:
+                while await self.project():
+                    patience = RETRY_SECONDS_MIN
+                return
+            except Unavailable as error:
+                self.report(error)
+                await asyncio.sleep(patience)
+                patience = min(patience * 2, RETRY_SECONDS_MAX)

@@ -38,12 +38,15 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
         409, "The idempotency key was used with another request", "idempotency-conflict"
     ),
     errors.VersionConflict: Outcome(412, "The memory has changed", "version-conflict"),
+    errors.LockLost: Outcome(409, "Another worker took the job over", "lock-lost"),
     errors.TooLarge: Outcome(413, "Larger than the limit", "too-large"),
     errors.Unavailable: Outcome(503, "Temporarily unavailable", "unavailable"),
     errors.StoreUnavailable: Outcome(503, "The store does not answer", "store-unavailable"),
     errors.EmbedderUnavailable: Outcome(
         503, "The embedder does not answer", "embedder-unavailable"
     ),
+    errors.IndexUnavailable: Outcome(503, "The vector index does not answer", "index-unavailable"),
+    errors.BrokerUnavailable: Outcome(503, "The event log does not answer", "broker-unavailable"),
     errors.DataDirectoryError: Outcome(500, "The data directory cannot be used", "data-directory"),
     errors.DataDirectoryBusy: Outcome(
         503, "Another process owns the data directory", "data-directory-busy"

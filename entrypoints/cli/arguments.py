@@ -191,6 +191,17 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     serve = _add(commands, "serve", "operations:serve", "serve the REST API")
     serve.add_argument("--host", help="default 127.0.0.1")
     serve.add_argument("--port", type=int, help="default 8420")
+    worker = _add(commands, "worker", "operations:worker", "relay, index, ingest and repair")
+    worker.add_argument("--worker-host", help="address of health and metrics, default 127.0.0.1")
+    worker.add_argument("--worker-port", type=int, help="default 8421")
+    replay = _add(
+        commands,
+        "replay-dead-letters",
+        "operations:replay_dead_letters",
+        "send parked messages back to their topic",
+    )
+    replay.add_argument("--topic", default="memory.ingest", help="default: memory.ingest")
+    replay.add_argument("--limit", type=int, default=1000, metavar="N", help="at most N messages")
     _add(commands, "demo", "demo:demo", "show everything on a small conversation")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from domain.errors import DataDirectoryBusy
 from entrypoints.cli.client import Json, connected
 from entrypoints.cli.ownership import opened
@@ -80,19 +78,72 @@ async def doctor(options: argparse.Namespace) -> int:
 
 
 async def serve(options: argparse.Namespace) -> int:
-    """Own the data directory and serve it over HTTP and on its socket, until told to stop."""
+    """Serve over HTTP until told to stop: the data directory, or the servers that are set."""
     from entrypoints.http.server import serve_http
 
     settings = options.settings
+    if settings.profile == "server":
+        # Replicas share the database: there is nothing here that one of them could own.
+        from container import build, running
+
+        async with running(build(settings)) as container:
+            await serve_http(
+                container,
+                host=settings.host,
+                port=settings.port,
+                socket_path=None,
+                ready=_announce,
+            )
+        return 0
     async with opened(settings) as directory:
-        container = await directory.own()
-        if container is None:
+        owned = await directory.own()
+        if owned is None:
             raise DataDirectoryBusy(f"{settings.data_dir} is owned by another process")
         # The path of the socket may be too long for the kernel: serve it through the short one.
-        address = replace(settings, data_dir=Path(directory.address).parent)
-        await serve_http(container, address, ready=_announce)
+        await serve_http(
+            owned,
+            host=settings.host,
+            port=settings.port,
+            socket_path=Path(directory.address),
+            ready=_announce,
+        )
+    return 0
+
+
+async def worker(options: argparse.Namespace) -> int:
+    """Relay, index, ingest and repair until told to stop; needs the server profile."""
+    from container import build, running_worker
+    from domain.errors import ConfigurationError
+    from entrypoints.worker.program import run_worker
+
+    settings = options.settings
+    if settings.profile != "server":
+        raise ConfigurationError("a worker needs SOMA_POSTGRES_URL: an embedded store has its own")
+    async with running_worker(build(settings)) as container:
+        await run_worker(container, ready=_announce_worker)
+    return 0
+
+
+async def replay_dead_letters(options: argparse.Namespace) -> int:
+    """Send parked messages back to the topic they came from."""
+    from container import build, running_log
+    from domain.errors import ConfigurationError
+
+    settings = options.settings
+    if settings.kafka_servers is None:
+        raise ConfigurationError("there is no event log: SOMA_KAFKA_SERVERS is not set")
+    async with running_log(build(settings)) as container:
+        sent = await container.dead_letters().replay(options.topic, limit=options.limit)
+    if options.json:
+        show_json({"sent": sent})
+    else:
+        say(f"sent {sent} messages back to {options.topic}")
     return 0
 
 
 def _announce(url: str) -> None:
     print(f"Soma listens on {url} (OpenAPI: {url}/schema)", flush=True)
+
+
+def _announce_worker(url: str) -> None:
+    print(f"the worker works; health and metrics: {url}", flush=True)

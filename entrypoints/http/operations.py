@@ -10,6 +10,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.params import QueryParameter
+from prometheus_client import CollectorRegistry
 
 from application.maintain import Check
 from domain.namespace import Scope, ScopeKind, parse_namespace
@@ -84,10 +85,15 @@ async def readyz(container: Soma) -> Response[Readiness]:
 @get("/metrics", media_type="text/plain")
 async def metrics(state: State) -> Response[bytes]:
     """Return counters and timings in Prometheus' text format."""
+    return metrics_text(state.registry)
+
+
+def metrics_text(registry: CollectorRegistry) -> Response[bytes]:
+    """Write what a registry holds in Prometheus' text format."""
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     return Response(
-        generate_latest(state.registry),
+        generate_latest(registry),
         media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"),
     )
 

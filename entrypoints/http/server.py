@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from domain.errors import ConfigurationError
 
@@ -21,56 +21,42 @@ if TYPE_CHECKING:
 
     from container import Container
 
-SOCKET_NAME = "soma.sock"
 BACKLOG = 512
 GRACE_SECONDS = 10
 KEEP_ALIVE_SECONDS = 30
 OWNER_ONLY = 0o600
 
 
-class Address(Protocol):
-    """The settings that decide where to listen."""
-
-    @property
-    def data_dir(self) -> Path:
-        """Where the socket lies."""
-
-    @property
-    def host(self) -> str:
-        """The address to listen on."""
-
-    @property
-    def port(self) -> int:
-        """The port; 0 takes a free one."""
-
-    @property
-    def bootstrap_key(self) -> str | None:
-        """The key that callers must know."""
-
-
 async def serve_http(
-    container: Container, settings: Address, *, ready: Callable[[str], None] | None = None
+    container: Container,
+    *,
+    host: str,
+    port: int,
+    socket_path: Path | None,
+    ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve on `host:port` and on the socket until SIGINT or SIGTERM; `ready` is told the URL.
+    """Serve on `host:port`, and on a socket where one is named, until SIGINT or SIGTERM.
 
-    Raises `ConfigurationError` when the address is taken, or open to others without a key.
+    `ready` is told the URL. Raises `ConfigurationError` when the address is taken, or open to
+    others without a key.
     """
     from entrypoints.http.access import over_socket
     from entrypoints.http.app import create_app
 
-    check_exposure(settings)
+    check_exposure(host, container.settings().bootstrap_key)
     app = create_app(container)
-    with (
-        _tcp_listener(settings.host, settings.port) as network,
-        _unix_listener(settings.data_dir / SOCKET_NAME) as local,
-    ):
-        servers = [(_server(app), network), (_server(over_socket(app)), local)]
-        with _signals([server for server, _ in servers], app):
-            async with asyncio.TaskGroup() as group:
-                for server, listener in servers:
-                    group.create_task(server.serve(sockets=[listener]))
-                if ready is not None:
-                    ready(_url(network))
+    with contextlib.ExitStack() as stack:
+        network = stack.enter_context(tcp_listener(host, port))
+        servers = [(_server(app), network)]
+        if socket_path is not None:
+            local = stack.enter_context(_unix_listener(socket_path))
+            servers.append((_server(over_socket(app)), local))
+        stack.enter_context(_signals([server for server, _ in servers], app))
+        async with asyncio.TaskGroup() as group:
+            for server, listener in servers:
+                group.create_task(server.serve(sockets=[listener]))
+            if ready is not None:
+                ready(url_of(network))
 
 
 @asynccontextmanager
@@ -89,12 +75,12 @@ async def serve_socket(container: Container, socket_path: Path) -> AsyncIterator
             await caller.stop(task)
 
 
-def check_exposure(settings: Address) -> None:
+def check_exposure(host: str, key: str | None) -> None:
     """Refuse to be reachable from other machines without a key."""
-    if settings.bootstrap_key or _is_loopback(settings.host):
+    if key or _is_loopback(host):
         return
     raise ConfigurationError(
-        f"host {settings.host!r} is reachable from other machines: "
+        f"host {host!r} is reachable from other machines: "
         "set SOMA_BOOTSTRAP_KEY (or SOMA_BOOTSTRAP_KEY_FILE), or listen on 127.0.0.1"
     )
 
@@ -174,7 +160,8 @@ def _signals(servers: list[Server], app: Litestar) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tcp_listener(host: str, port: int) -> Iterator[socket.socket]:
+def tcp_listener(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on an address while the block runs; raise `ConfigurationError` when it is taken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -223,6 +210,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Return the address of a listener as a URL."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

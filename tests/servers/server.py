@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -38,7 +39,7 @@ class Server(Protocol):
 
 
 class ServerProcess:
-    """A server run as a process of this machine, in a group of its own."""
+    """A server run as a process of this machine; what is done to it is done to its children too."""
 
     def __init__(
         self,
@@ -48,12 +49,14 @@ class ServerProcess:
         url: str,
         log: Path,
         environ: Mapping[str, str] | None = None,
+        user: str | None = None,
     ) -> None:
         self._command = [str(part) for part in command]
         self._port = port
         self._url = url
         self._log = log
         self._environ = {**os.environ, **(environ or {})}
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,6 +74,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 env=self._environ,
                 start_new_session=True,
+                user=self._user,
             )
         deadline = time.monotonic() + START_SECONDS
         while not is_open(self._port):
@@ -112,7 +116,23 @@ class ServerProcess:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, number)
+            # Parents first, so that none of them starts a child in place of one that ended.
+            for pid in family_of(self._process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+
+def family_of(pid: int) -> list[int]:
+    """Return a process and its descendants, parents first (children may have left its group)."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    family = [pid]
+    for member in family:
+        family += parents.get(member, [])
+    return family
 
 
 def is_open(port: int, host: str = "127.0.0.1") -> bool:

@@ -99,12 +99,9 @@ def test_secrets_are_never_shown() -> None:
         ({"SOMA_EMBEDDER_TIMEOUT_SECONDS": "0"}, "SOMA_EMBEDDER_TIMEOUT_SECONDS: expected"),
         (
             {"SOMA_REDIS_URL": "redis://host"},
-            "SOMA_REDIS_URL: the server profile is not available in this version",
+            "redis_url (SOMA_REDIS_URL) needs postgres_url (SOMA_POSTGRES_URL)",
         ),
-        (
-            {"SOMA_REDIS_URL_FILE": "secret"},
-            "SOMA_REDIS_URL_FILE: the server profile is not available in this version",
-        ),
+        ({"SOMA_REDIS_URL": "host:6379"}, "SOMA_REDIS_URL: expected `str` matching regex"),
     ],
 )
 def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: str) -> None:
@@ -121,7 +118,7 @@ def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: 
         ('port = "8420"', "soma.toml: port: expected `int`, got `str`"),
         ("port = ", "soma.toml: is not TOML"),
         ("data_dir = 1", "soma.toml: data_dir: expected a path"),
-        ('redis_url = "x"', "the server profile is not available in this version"),
+        ('kafka_servers = "host:9092"', "kafka_servers (SOMA_KAFKA_SERVERS) needs postgres_url"),
     ],
 )
 def test_refuses_a_file_with_mistakes(tmp_path: Path, text: str, sentence: str) -> None:
@@ -152,11 +149,15 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
 
     defaults = masked(Settings(data_dir=Path("unused")))
     expected = {
-        name: (variable(name), "none" if value is None else f"`{value}`")
+        name: (variable(name), "none" if value is None else f"`{_written(value)}`")
         for name, value in defaults.items()
     }
     expected["data_dir"] = (variable("data_dir"), "the platform's data directory")
     assert expected == rows
+
+
+def _written(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def test_secret_files_are_documented() -> None:

@@ -1,0 +1,61 @@
+"""The scheduled repairs: what no event will mend any more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from application.comparing import CompareVectors
+from application.jobs import Progress
+from application.maintain import REQUEUE_CHUNK
+from domain.memory import MemoryId
+from domain.namespace import Namespace
+from domain.ports import CanonicalStore, Embedder
+
+NAMESPACES_AT_ONCE = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairVectorIndex:
+    """Compare the vector index with the store, namespace by namespace, and mend what differs.
+
+    Sweeps what a writer that was believed dead may have left: points of versions that are past.
+    """
+
+    store: CanonicalStore
+    compare: CompareVectors
+
+    async def __call__(self, progress: Progress) -> int:
+        """Return how many memories were mended."""
+        mended = 0
+        place = await progress.read()
+        after = None if place is None else Namespace(place)
+        while True:
+            async with self.store.reading() as tx:
+                page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
+            for entry in page:
+                mended += await self.compare.repair(entry.path)
+                await progress.keep(entry.path)
+            if len(page) < NAMESPACES_AT_ONCE:
+                return mended
+            after = page[-1].path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequeueVectors:
+    """Queue the vectors that are missing and that nobody has queued."""
+
+    store: CanonicalStore
+    embedder: Embedder
+
+    async def __call__(self, progress: Progress) -> int:
+        """Return 0: what is queued shows in the number of waiting vectors."""
+        place = await progress.read()
+        after = None if place is None else MemoryId(place)
+        while True:
+            async with self.store.writing() as tx:
+                after = await tx.embeddings.requeue(
+                    self.embedder.model.id, limit=REQUEUE_CHUNK, after=after
+                )
+            if after is None:
+                return 0
+            await progress.keep(after)

