@@ -165,6 +165,19 @@ class PostgresEmbeddings:
         )
         return [_indexed(row) for row in rows]
 
+    async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
+        """Return the vectors of the live ones among `ids` with what they were computed from."""
+        rows = await self._session.rows(
+            "SELECT m.id, e.version, e.role, e.input_hash, e.vector FROM memories m"
+            " JOIN embeddings e ON e.memory = m.number AND e.model = %s"
+            " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL ORDER BY m.id, e.role",
+            [model, storable(ids)],
+        )
+        return [
+            Embedding(MemoryId(id), version, Role(role), model, input_hash, Vector(bytes(vector)))
+            for id, version, role, input_hash, vector in rows
+        ]
+
     async def requeue(
         self, model: str, /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:

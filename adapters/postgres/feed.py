@@ -12,9 +12,10 @@ from domain.events import Event, EventType, FeedPosition
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
 
-_COLUMNS = (
-    "namespace_id", "seq", "id", "type", "memory_id", "version", "at", "changed", "link_target",
-    "link_type",
+#: What an event consists of, but for its namespace, in the order of `event_of`.
+EVENT_COLUMNS = (
+    "seq", "id", "type", "memory_id", "version", "at", "changed", "link_target", "link_type",
+    "trace",
 )  # fmt: skip
 
 
@@ -44,11 +45,16 @@ class PostgresFeed:
             heads[event.namespace] = event.seq
         ids = await lock_namespaces(self._session, heads)
         await self._session.insert(
-            "events", _COLUMNS, [(ids[event.namespace], *_values_of(event)) for event in events]
+            "events",
+            ("namespace_id", *EVENT_COLUMNS),
+            [(ids[event.namespace], *_values_of(event)) for event in events],
         )
         await self._session.run(
-            "UPDATE namespaces n SET head = w.head"
-            " FROM unnest(%s::text[], %s::bigint[]) w (path, head) WHERE n.path = w.path",
+            "WITH moved AS (UPDATE namespaces n SET head = w.head"
+            " FROM unnest(%s::text[], %s::bigint[]) w (path, head) WHERE n.path = w.path"
+            " RETURNING n.id) INSERT INTO feed_moves (namespace_id, change)"
+            " SELECT id, pg_current_xact_id() FROM moved"
+            " ON CONFLICT (namespace_id) DO UPDATE SET change = excluded.change",
             [list(heads), list(heads.values())],
         )
 
@@ -62,12 +68,12 @@ class PostgresFeed:
     async def after(self, namespace: Namespace, seq: int, /, *, limit: int) -> list[Event]:
         """Return events of one namespace beyond `seq`, in order."""
         rows = await self._session.rows(
-            f"SELECT {', '.join(_COLUMNS[1:])} FROM events"
+            f"SELECT {', '.join(EVENT_COLUMNS)} FROM events"
             " WHERE namespace_id = (SELECT id FROM namespaces WHERE path = %s) AND seq > %s"
             " ORDER BY seq LIMIT %s",
             [namespace, seq, limit],
         )
-        return [_event(namespace, row) for row in rows]
+        return [event_of(namespace, row) for row in rows]
 
     async def heads(
         self, scope: Scope, /, *, limit: int, after: Namespace | None = None
@@ -99,22 +105,9 @@ def position_sql(inside: str) -> str:
     )
 
 
-def _values_of(event: Event) -> Row:
-    return (
-        event.seq,
-        event.id,
-        event.type.value,
-        event.memory_id,
-        event.version,
-        micros(event.at),
-        list(event.changed),
-        event.link_target,
-        event.link_type,
-    )
-
-
-def _event(namespace: Namespace, row: Row) -> Event:
-    seq, id, kind, memory_id, version, at, changed, link_target, link_type = row
+def event_of(namespace: Namespace, row: Row) -> Event:
+    """Build an event from a row of `EVENT_COLUMNS`."""
+    seq, id, kind, memory_id, version, at, changed, link_target, link_type, trace = row
     return Event(
         id=id,
         namespace=namespace,
@@ -126,4 +119,20 @@ def _event(namespace: Namespace, row: Row) -> Event:
         changed=tuple(changed),
         link_target=None if link_target is None else MemoryId(link_target),
         link_type=link_type,
+        trace=trace,
+    )
+
+
+def _values_of(event: Event) -> Row:
+    return (
+        event.seq,
+        event.id,
+        event.type.value,
+        event.memory_id,
+        event.version,
+        micros(event.at),
+        list(event.changed),
+        event.link_target,
+        event.link_type,
+        event.trace,
     )

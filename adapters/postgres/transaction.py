@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from adapters.postgres.embeddings import PostgresEmbeddings
 from adapters.postgres.feed import PostgresFeed
+from adapters.postgres.fences import PostgresFences
 from adapters.postgres.lexicon import PostgresLexicon
 from adapters.postgres.links import PostgresLinks
 from adapters.postgres.memories import PostgresMemories
 from adapters.postgres.namespaces import PostgresNamespaces
+from adapters.postgres.projections import PostgresProjections
 from adapters.postgres.records import PostgresIdempotencyKeys, PostgresSettings
 from adapters.postgres.session import Session
 from adapters.postgres.versions import PostgresVersions
 from domain.ports import (
     Embeddings,
     Feed,
+    Fences,
     IdempotencyKeys,
     Lexicon,
     Links,
     Memories,
     Namespaces,
+    Projections,
     Settings,
     Versions,
 )
@@ -37,3 +41,5 @@ class PostgresTransaction:
         self.namespaces: Namespaces = PostgresNamespaces(session)
         self.idempotency: IdempotencyKeys = PostgresIdempotencyKeys(session)
         self.settings: Settings = PostgresSettings(session)
+        self.projections: Projections = PostgresProjections(session)
+        self.fences: Fences = PostgresFences(session)

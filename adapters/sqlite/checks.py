@@ -34,6 +34,12 @@ _QUERIES = (
         " OR (n.head > 0 AND count(e.seq) <> n.head - min(e.seq) + 1)",
     ),
     (
+        "projections",
+        "SELECT p.name || ' stands at ' || p.seq || ' of ' || n.path || ', which is at ' || n.head"
+        " FROM projections p JOIN namespaces n ON n.id = p.namespace_id WHERE p.seq > n.head"
+        " AND p.epoch = (SELECT value FROM settings WHERE name = 'epoch')",
+    ),
+    (
         "embeddings",
         "SELECT 'a ' || e.role || ' vector belongs to no live memory: ' || m.id"
         " FROM embeddings e JOIN memories m ON m.number = e.memory"

@@ -80,6 +80,10 @@ class SqliteEmbeddings:
         """Return the live ones among `ids` that have a vector."""
         return await self._session.run(_of, ids, model)
 
+    async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
+        """Return the vectors of the live ones among `ids` with what they were computed from."""
+        return await self._session.run(_stored, ids, model)
+
     async def requeue(
         self, model: str, /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
@@ -217,6 +221,20 @@ def _of(connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str) -> 
     source = "json_each(?1) w CROSS JOIN memories m ON m.id = w.value"
     rows = connection.execute(_INDEXED.format(source=source), [list_json(set(ids)), model])
     return [_indexed(row) for row in rows]
+
+
+def _stored(connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str) -> list[Embedding]:
+    rows = connection.execute(
+        "SELECT m.id, e.version, e.role, e.input_hash, e.vector FROM json_each(?) w"
+        " CROSS JOIN memories m ON m.id = w.value"
+        " CROSS JOIN embeddings e ON e.memory = m.number AND e.model = ?"
+        " WHERE m.forgotten_at IS NULL ORDER BY m.id, e.role",
+        [list_json(set(ids)), model],
+    )
+    return [
+        Embedding(MemoryId(id), version, Role(role), model, input_hash, Vector(vector))
+        for id, version, role, input_hash, vector in rows
+    ]
 
 
 def _indexed(row: Row) -> IndexedVector:

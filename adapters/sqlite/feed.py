@@ -8,11 +8,17 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from adapters.sqlite.namespaces import ensure_namespaces
-from adapters.sqlite.rows import list_json, micros, moment_of, scope_sql, to_json
+from adapters.sqlite.rows import Row, list_json, micros, moment_of, scope_sql, to_json
 from adapters.sqlite.session import Session
 from domain.events import Event, EventType, FeedPosition
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
+
+#: What an event consists of, but for its namespace, in the order of `event_of`.
+EVENT_COLUMNS = (
+    "seq", "id", "type", "memory_id", "version", "at", "changed", "link_target", "link_type",
+    "trace",
+)  # fmt: skip
 
 
 class SqliteFeed:
@@ -55,6 +61,24 @@ def position(connection: sqlite3.Connection, scope: Scope) -> FeedPosition:
     return FeedPosition(epoch, seq)
 
 
+def event_of(namespace: Namespace, row: Row) -> Event:
+    """Build an event from a row of `EVENT_COLUMNS`."""
+    seq, id, kind, memory_id, version, at, changed, link_target, link_type, trace = row
+    return Event(
+        id=id,
+        namespace=namespace,
+        seq=seq,
+        type=EventType(kind),
+        memory_id=MemoryId(memory_id),
+        version=version,
+        at=moment_of(at),
+        changed=tuple(json.loads(changed)),
+        link_target=None if link_target is None else MemoryId(link_target),
+        link_type=link_type,
+        trace=trace,
+    )
+
+
 def _lock(
     connection: sqlite3.Connection, namespaces: tuple[Namespace, ...]
 ) -> dict[Namespace, int]:
@@ -86,8 +110,8 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
             )
         heads[event.namespace] = event.seq
     connection.executemany(
-        "INSERT INTO events (namespace_id, seq, id, type, memory_id, version, at, changed,"
-        " link_target, link_type) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO events (namespace_id, {', '.join(EVENT_COLUMNS)})"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 ids[event.namespace],
@@ -100,6 +124,7 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
                 to_json(event.changed),
                 event.link_target,
                 event.link_type,
+                event.trace,
             )
             for event in events
         ],
@@ -114,26 +139,12 @@ def _after(
     connection: sqlite3.Connection, namespace: Namespace, seq: int, limit: int
 ) -> list[Event]:
     rows = connection.execute(
-        "SELECT seq, id, type, memory_id, version, at, changed, link_target, link_type FROM events"
+        f"SELECT {', '.join(EVENT_COLUMNS)} FROM events"
         " WHERE namespace_id = (SELECT id FROM namespaces WHERE path = ?) AND seq > ?"
         " ORDER BY seq LIMIT ?",
         [namespace, seq, limit],
     )
-    return [
-        Event(
-            id=id,
-            namespace=namespace,
-            seq=number,
-            type=EventType(kind),
-            memory_id=MemoryId(memory_id),
-            version=version,
-            at=moment_of(at),
-            changed=tuple(json.loads(changed)),
-            link_target=None if link_target is None else MemoryId(link_target),
-            link_type=link_type,
-        )
-        for number, id, kind, memory_id, version, at, changed, link_target, link_type in rows
-    ]
+    return [event_of(namespace, row) for row in rows]
 
 
 def _heads(

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from adapters.sqlite.embeddings import SqliteEmbeddings
 from adapters.sqlite.feed import SqliteFeed
+from adapters.sqlite.fences import SqliteFences
 from adapters.sqlite.lexicon import SqliteLexicon
 from adapters.sqlite.links import SqliteLinks
 from adapters.sqlite.memories import SqliteMemories
 from adapters.sqlite.namespaces import SqliteNamespaces
+from adapters.sqlite.projections import SqliteProjections
 from adapters.sqlite.records import SqliteIdempotencyKeys, SqliteSettings
 from adapters.sqlite.session import Session
 from adapters.sqlite.versions import SqliteVersions
 from domain.ports import (
     Embeddings,
     Feed,
+    Fences,
     IdempotencyKeys,
     Lexicon,
     Links,
     Memories,
     Namespaces,
+    Projections,
     Settings,
     Versions,
 )
@@ -37,3 +41,5 @@ class SqliteTransaction:
         self.namespaces: Namespaces = SqliteNamespaces(session)
         self.idempotency: IdempotencyKeys = SqliteIdempotencyKeys(session)
         self.settings: Settings = SqliteSettings(session)
+        self.projections: Projections = SqliteProjections(session)
+        self.fences: Fences = SqliteFences(session)
