@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -14,28 +15,65 @@ from dependency_injector import containers, providers
 
 from adapters.cached_embedder import CachedEmbedder
 from adapters.environment import Settings
+from adapters.event_json import encode_event
+from adapters.fallback.circuit import Circuit
+from adapters.fallback.index import FallbackIndex
+from adapters.fallback.text_index import FallbackTextIndex
 from adapters.fastcore.fast_core import FastCore
 from adapters.given_embedder import GivenEmbedder
 from adapters.identifiers import Uuid7Source
 from adapters.inprocess.bus import InProcessBus
 from adapters.inprocess.cache import InProcessCache
+from adapters.inprocess.limits import InProcessRateLimiter
+from adapters.inprocess.locks import InProcessLocks
+from adapters.kafka.bus import KafkaBus
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.dead_letters import KafkaDeadLetters
+from adapters.kafka.publisher import KafkaPublisher
+from adapters.kafka.source import KafkaSource, Membership
+from adapters.kafka.topics import KafkaTopics
+from adapters.layered_cache import LayeredCache
 from adapters.networkx_graph import NetworkxGraph
 from adapters.observation import FailureLog
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
 from adapters.postgres.store import PostgresStore
+from adapters.qdrant.collection import Collection
+from adapters.qdrant.connection import QdrantConnection
+from adapters.qdrant.index import QdrantIndex
+from adapters.qdrant.layout import Layout
+from adapters.qdrant.projection import QdrantProjection
+from adapters.qdrant.text_index import QdrantTextIndex
+from adapters.redis.cache import RedisCache
+from adapters.redis.limits import RedisRateLimiter
+from adapters.redis.locks import RedisLocks
+from adapters.redis.server import RedisServer
 from adapters.snowball_analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
+from adapters.store_text_index import StoreTextIndex
 from application.background import BackgroundIndexing
 from application.candidates import Gatherer
+from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.forget import Erase, Forget
 from application.indexing import Indexer
-from application.maintain import Diagnose, OpenModel, Pending, Reconcile, Reindex, TakeOver
+from application.jobs import RunJobs
+from application.maintain import (
+    Backlogs,
+    Diagnose,
+    OpenModel,
+    Pending,
+    Reconcile,
+    Reindex,
+    TakeOver,
+)
 from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
 from application.planning import Planner
+from application.projecting import Projector, ProjectVectors
 from application.recall import Recall
+from application.relay import RELAY, Relay
 from application.remember import Remember, RememberBatch
+from application.repairing import RepairVectorIndex, RequeueVectors
 from application.revise import Revise
 from application.show import History, ListMemories, Show
 from application.transfer import Export, ImportLines
@@ -47,8 +85,12 @@ from domain.ports import (
     CanonicalStore,
     Embedder,
     EventBus,
+    Locks,
     MemoryGraph,
+    RateLimiter,
+    TextIndex,
     VectorIndex,
+    VectorProjection,
 )
 
 DATABASE_NAME = "soma.db"
@@ -61,6 +103,37 @@ def utc_now() -> datetime:
 
 def _facts(settings: Settings) -> Mapping[str, str]:
     return {"profile": settings.profile, "data_dir": str(settings.data_dir)}
+
+
+def _pings(
+    settings: Settings, **servers: Callable[[], Pingable]
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    """Return how to ask the servers that are configured, by name."""
+    return {
+        name.partition("_")[0]: made().ping
+        for name, made in servers.items()
+        if getattr(settings, name) is not None
+    }
+
+
+class Pingable(Protocol):
+    """Something outside that can be asked whether it is there."""
+
+    async def ping(self) -> None:
+        """Raise a `SomaError` when it does not answer."""
+
+
+def _kafka_options(settings: Settings) -> Mapping[str, str]:
+    """Return librdkafka's names for how to be let in."""
+    given = {
+        "security.protocol": settings.kafka_security,
+        "ssl.ca.location": settings.kafka_ca_file and str(settings.kafka_ca_file),
+    }
+    if settings.kafka_security.startswith("sasl"):
+        given["sasl.mechanism"] = settings.kafka_mechanism
+        given["sasl.username"] = settings.kafka_user
+        given["sasl.password"] = settings.kafka_password
+    return {name: value for name, value in given.items() if value is not None}
 
 
 class OpenableStore(CanonicalStore, Protocol):
@@ -90,15 +163,89 @@ class Container(containers.DeclarativeContainer):
         "embedded": providers.Singleton(
             SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
         ),
-        "server": providers.Singleton(PostgresStore, settings.provided.postgres_url),
+        "server": providers.Singleton(
+            PostgresStore,
+            settings.provided.postgres_url,
+            connections_max=settings.provided.postgres_connections_max,
+            statement_timeout_seconds=settings.provided.postgres_statement_timeout_seconds,
+            waiting_timeout_seconds=settings.provided.postgres_waiting_timeout_seconds,
+        ),
     }
     store: providers.Provider[OpenableStore] = providers.Selector(
         settings.provided.profile, **stores
     )
-    cache: providers.Provider[Cache] = providers.Singleton(
-        InProcessCache, settings.provided.cache_bytes
+    failure_log = providers.Singleton(
+        FailureLog, settings.provided.log_level, settings.provided.log_format
     )
-    bus: providers.Provider[EventBus] = providers.Singleton(InProcessBus)
+    redis_server = providers.Singleton(
+        RedisServer,
+        settings.provided.redis_url,
+        prefix=settings.provided.redis_prefix,
+        timeout_seconds=settings.provided.redis_timeout_seconds,
+        report=failure_log,
+    )
+    near_cache = providers.Singleton(InProcessCache, settings.provided.cache_bytes)
+    caches: dict[str, providers.Provider[Cache]] = {  # noqa: RUF012
+        "none": near_cache,
+        "redis": providers.Singleton(
+            LayeredCache,
+            near_cache,
+            providers.Singleton(
+                RedisCache, redis_server, ttl_seconds=settings.provided.redis_body_ttl_seconds
+            ),
+        ),
+    }
+    cache: providers.Provider[Cache] = providers.Selector(settings.provided.far_cache, **caches)
+    near_limiter = providers.Singleton(InProcessRateLimiter, elapsed)
+    limiters: dict[str, providers.Provider[RateLimiter]] = {  # noqa: RUF012
+        "none": near_limiter,
+        "redis": providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+    }
+    rate_limiter: providers.Provider[RateLimiter] = providers.Selector(
+        settings.provided.far_cache, **limiters
+    )
+    lock_keepers: dict[str, providers.Provider[Locks]] = {  # noqa: RUF012
+        "none": providers.Singleton(InProcessLocks, elapsed),
+        "redis": providers.Singleton(RedisLocks, redis_server),
+    }
+    locks: providers.Provider[Locks] = providers.Selector(
+        settings.provided.far_cache, **lock_keepers
+    )
+
+    kafka = providers.Singleton(
+        KafkaConnection,
+        servers=settings.provided.kafka_servers,
+        options=providers.Callable(_kafka_options, settings),
+        topic_prefix=settings.provided.kafka_topic_prefix,
+        timeout_seconds=settings.provided.kafka_timeout_seconds,
+    )
+    topics = providers.Singleton(
+        KafkaTopics,
+        kafka,
+        partitions=settings.provided.kafka_partitions,
+        replication=settings.provided.kafka_replicas,
+    )
+    publisher = providers.Singleton(KafkaPublisher, kafka, encode=providers.Object(encode_event))
+    message_source = providers.Singleton(
+        KafkaSource,
+        kafka,
+        report=failure_log,
+        membership=providers.Singleton(
+            Membership,
+            group_prefix=settings.provided.kafka_group_prefix,
+            session_timeout_seconds=settings.provided.kafka_session_timeout_seconds,
+        ),
+    )
+    dead_letters = providers.Singleton(
+        KafkaDeadLetters, kafka, now=now, group_prefix=settings.provided.kafka_group_prefix
+    )
+    near_bus = providers.Singleton(InProcessBus)
+    kafka_bus = providers.Singleton(KafkaBus, near_bus, kafka, report=failure_log)
+    buses: dict[str, providers.Provider[EventBus]] = {  # noqa: RUF012
+        "inprocess": near_bus,
+        "kafka": kafka_bus,
+    }
+    bus: providers.Provider[EventBus] = providers.Selector(settings.provided.event_bus, **buses)
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
     embedders: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012  (a container is a class)
         "bge-small": providers.Singleton(OnnxEmbedder, settings.provided.model_path),
@@ -120,12 +267,62 @@ class Container(containers.DeclarativeContainer):
     embedder: providers.Provider[Embedder] = providers.Singleton(
         CachedEmbedder, local_embedder, cache
     )
-    index: providers.Provider[VectorIndex] = providers.Singleton(
+    fast_core = providers.Singleton(
         FastCore,
         store,
         embedder.provided.model.id,
         embedder.provided.model.dimension,
         budget_bytes=settings.provided.fastcore_bytes,
+    )
+    store_words = providers.Singleton(StoreTextIndex, store)
+    qdrant = providers.Singleton(
+        QdrantConnection,
+        settings.provided.qdrant_url,
+        api_key=settings.provided.qdrant_api_key,
+        grpc_port=settings.provided.qdrant_grpc_port,
+        read_seconds=settings.provided.qdrant_timeout_seconds,
+        write_seconds=settings.provided.qdrant_write_timeout_seconds,
+    )
+    collection = providers.Singleton(
+        Collection,
+        qdrant,
+        embedder.provided.model.id,
+        embedder.provided.model.dimension,
+        prefix=settings.provided.qdrant_prefix,
+        layout=providers.Singleton(
+            Layout,
+            quantization=settings.provided.qdrant_quantization,
+            on_disk=settings.provided.qdrant_on_disk,
+            shards=settings.provided.qdrant_shards,
+            replicas=settings.provided.qdrant_replicas,
+        ),
+    )
+    projection = providers.Singleton(QdrantProjection, collection)
+    circuit = providers.Singleton(Circuit, elapsed)
+    indexes: dict[str, providers.Provider[VectorIndex]] = {  # noqa: RUF012
+        "fastcore": fast_core,
+        "qdrant": providers.Singleton(
+            FallbackIndex,
+            providers.Singleton(QdrantIndex, store, collection),
+            fast_core,
+            fits=fast_core.provided.fits,
+            circuit=circuit,
+        ),
+    }
+    index: providers.Provider[VectorIndex] = providers.Selector(
+        settings.provided.vector_index, **indexes
+    )
+    word_indexes: dict[str, providers.Provider[TextIndex]] = {  # noqa: RUF012
+        "fastcore": store_words,
+        "qdrant": providers.Singleton(
+            FallbackTextIndex,
+            providers.Singleton(QdrantTextIndex, store, collection),
+            store_words,
+            circuit=circuit,
+        ),
+    }
+    words: providers.Provider[TextIndex] = providers.Selector(
+        settings.provided.vector_index, **word_indexes
     )
     graph: providers.Provider[MemoryGraph] = providers.Singleton(
         NetworkxGraph, store, roots_max=settings.provided.graph_roots_max
@@ -143,7 +340,7 @@ class Container(containers.DeclarativeContainer):
     )
     planner = providers.Singleton(Planner, embedder=embedder, new_id=new_id, limits=limits)
     gatherer = providers.Singleton(
-        Gatherer, store=store, index=index, analyser=analyser, embedder=embedder
+        Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
     )
 
     remember_batch = providers.Factory(
@@ -210,22 +407,66 @@ class Container(containers.DeclarativeContainer):
         new_event_id=new_id,
         limits=limits,
     )
+    background = providers.Factory(BackgroundIndexing, indexer=indexer, bus=bus, report=failure_log)
+
     pending = providers.Factory(Pending, store=store, embedder=embedder)
     reindex = providers.Factory(Reindex, store=store, embedder=embedder)
-    reconcile = providers.Factory(Reconcile, store=store, index=index, graph=graph, reindex=reindex)
+    take_over = providers.Factory(TakeOver, store=store)
+    open_model = providers.Factory(OpenModel, store=store, embedder=embedder, reindex=reindex)
+
+    projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
+    project_vectors = providers.Factory(
+        ProjectVectors, store=store, projection=projection, projector=projector
+    )
+    compare_vectors = providers.Factory(
+        CompareVectors, store=store, projection=projection, projector=projector
+    )
+    projections: dict[str, providers.Provider[list[VectorProjection]]] = {  # noqa: RUF012
+        "fastcore": providers.List(),
+        "qdrant": providers.List(projection),
+    }
+    comparisons: dict[str, providers.Provider[list[CompareVectors]]] = {  # noqa: RUF012
+        "fastcore": providers.List(),
+        "qdrant": providers.List(compare_vectors),
+    }
+    cursors: dict[str, providers.Provider[tuple[str, ...]]] = {  # noqa: RUF012
+        "inprocess": providers.Object(()),
+        "kafka": providers.Object((RELAY,)),
+    }
+    backlogs = providers.Factory(
+        Backlogs,
+        store=store,
+        pending=pending,
+        cursors=providers.Selector(settings.provided.event_bus, **cursors),
+        indexes=providers.Selector(settings.provided.vector_index, **projections),
+    )
+    reconcile = providers.Factory(
+        Reconcile,
+        store=store,
+        index=index,
+        graph=graph,
+        reindex=reindex,
+        outside=providers.Selector(settings.provided.vector_index, **comparisons),
+    )
     diagnose = providers.Factory(
         Diagnose,
         store=store,
         embedder=embedder,
         pending=pending,
         facts=providers.Callable(_facts, settings),
+        servers=providers.Callable(
+            _pings,
+            settings,
+            redis_url=redis_server.provider,
+            qdrant_url=projection.provider,
+            kafka_servers=publisher.provider,
+        ),
     )
-    take_over = providers.Factory(TakeOver, store=store)
-    open_model = providers.Factory(OpenModel, store=store, embedder=embedder, reindex=reindex)
-    failure_log = providers.Singleton(
-        FailureLog, settings.provided.log_level, settings.provided.log_format
-    )
-    background = providers.Factory(BackgroundIndexing, indexer=indexer, bus=bus, report=failure_log)
+    relay = providers.Factory(Relay, store=store, publisher=publisher)
+    requeue_vectors = providers.Factory(RequeueVectors, store=store, embedder=embedder)
+    repair_index = providers.Factory(RepairVectorIndex, store=store, compare=compare_vectors)
+    worker_id = providers.Singleton(secrets.token_hex, 8)
+    run_jobs = providers.Factory(RunJobs, store=store, locks=locks, now=now, owner=worker_id)
 
 
 def build(settings: Settings) -> Container:
@@ -235,26 +476,58 @@ def build(settings: Settings) -> Container:
 
 @asynccontextmanager
 async def running(container: Container) -> AsyncIterator[Container]:
-    """Open the store, start the background indexer; stop and close in reverse order."""
+    """Open everything for serving; stop and close in reverse order."""
+    settings = container.settings()
+    async with opened(container), AsyncExitStack() as stack:
+        if settings.profile == "embedded":
+            # One process owns a data directory; replicas on a server leave each other's leases.
+            await container.take_over()()
+        if settings.embedder != "none":
+            await container.open_model()()
+            if settings.background_embedding:
+                await stack.enter_async_context(_beside(container.background()()))
+        if settings.event_bus == "kafka":
+            await stack.enter_async_context(_beside(container.kafka_bus().listen()))
+        yield container
+
+
+@asynccontextmanager
+async def running_worker(container: Container) -> AsyncIterator[Container]:
+    """Open everything for a worker, whose loops are run by its entry point."""
+    async with opened(container):
+        if container.settings().embedder != "none":
+            await container.open_model()()
+        yield container
+
+
+@asynccontextmanager
+async def opened(container: Container) -> AsyncIterator[Container]:
+    """Open the store, and close in the end whatever was used."""
+    settings = container.settings()
     async with AsyncExitStack() as stack:
+        if settings.kafka_servers is not None:
+            stack.push_async_callback(container.publisher().close)
+            stack.push_async_callback(container.dead_letters().close)
+        if settings.qdrant_url is not None:
+            stack.push_async_callback(container.qdrant().close)
+        if settings.redis_url is not None:
+            stack.push_async_callback(container.redis_server().close)
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
         local = container.local_embedder()
         if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
             stack.push_async_callback(local.close)
-        if container.settings().profile == "embedded":
-            # One process owns a data directory; replicas on a server leave each other's leases.
-            await container.take_over()()
-        if container.settings().embedder != "none":
-            await container.open_model()()
-        if container.settings().embedder != "none":
-            task = asyncio.create_task(container.background()(), name="background-indexing")
-            stack.push_async_callback(_stopped, task)
         yield container
 
 
-async def _stopped(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run something for as long as the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -80,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_partitions: _Count = 12
     kafka_replicas: _Count = 1
     kafka_timeout_seconds: _Timeout = 10.0
+    kafka_session_timeout_seconds: _Timeout = 30.0
     worker_host: _Text = "127.0.0.1"
     worker_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8421
     background_embedding: bool = True
@@ -126,6 +127,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def far_cache(self) -> str:
         """Where values are kept for all processes."""
         return "none" if self.redis_url is None else "redis"
+
+    @property
+    def kafka_topic_prefix(self) -> str:
+        """What the names of topics begin with."""
+        return self.kafka_prefix or ""
+
+    @property
+    def kafka_group_prefix(self) -> str:
+        """What the names of consumer groups begin with."""
+        return f"{self.kafka_prefix or ''}soma."
 
     @property
     def event_bus(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from application.remember import Remember
+from application.tracing import traced
 from domain.draft import Draft, Wait
 from domain.errors import (
     Conflict,
@@ -20,6 +21,7 @@ from domain.messaging import DeadLetters, Message, MessageSource, Subscription
 
 ACTOR = "ingest"
 KEY_HEADER = "idempotency-key"
+TRACE_HEADER = "traceparent"
 RETRY_SECONDS_MIN = 0.5
 RETRY_SECONDS_MAX = 5.0
 
@@ -79,9 +81,10 @@ class Ingest:
             if message.body is None:
                 raise InvalidInput("body", "is empty")
             draft = self.read(message.body)
-            await self.remember(
-                draft, wait=Wait.STORED, actor=ACTOR, idempotency_key=_key_of(message)
-            )
+            with traced(message.headers.get(TRACE_HEADER)):
+                await self.remember(
+                    draft, wait=Wait.STORED, actor=ACTOR, idempotency_key=_key_of(message)
+                )
         except (InvalidInput, TooLarge, NotFound, Conflict) as error:
             await self.dead_letters.park(message, str(error))
 

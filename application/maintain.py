@@ -2,35 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from application.comparing import CompareVectors
 from domain.errors import SomaError
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
-from domain.ports import CanonicalStore, Embedder, Finding, MemoryGraph, VectorIndex
+from domain.ports import (
+    CanonicalStore,
+    Embedder,
+    Finding,
+    MemoryGraph,
+    VectorIndex,
+    VectorProjection,
+)
 
 REQUEUE_CHUNK = 1000
+NAMESPACES_AT_ONCE = 100
+FINDINGS_MAX = 1000
 MODEL_SETTING = "embedding_model"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reconcile:
-    """Compare everything derived with the canonical rows; without `check`, rebuild it too."""
+    """Compare everything derived with the canonical rows; without `check`, rebuild it too.
+
+    Indexes outside the store are rebuilt by the worker, from the beginning of every feed.
+    """
 
     store: CanonicalStore
     index: VectorIndex
     graph: MemoryGraph
     reindex: Reindex
+    outside: Sequence[CompareVectors]
 
     async def __call__(self, *, check: bool) -> list[Finding]:
-        """Return what was not as it must be."""
+        """Return what was not as it must be (of the indexes outside, the first thousand)."""
         findings = await self.store.check()
+        for compare in self.outside:
+            findings += await self._differences(compare)
         if not check:
             await self.index.reset()
             await self.graph.reset()
             await self.reindex()
+            for compare in self.outside:
+                name = await compare.projection.open()
+                async with self.store.writing() as tx:
+                    await tx.projections.discard(name)
         return findings
+
+    async def _differences(self, compare: CompareVectors) -> list[Finding]:
+        found: list[Finding] = []
+        name = await compare.projection.open()
+        after: Namespace | None = None
+        while True:
+            async with self.store.reading() as tx:
+                page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
+            for entry in page:
+                async for id in compare(entry.path):
+                    found.append(Finding(name, f"memory {id} is not held as it should be"))
+                    if len(found) == FINDINGS_MAX:
+                        return found
+            if len(page) < NAMESPACES_AT_ONCE:
+                return found
+            after = page[-1].path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +113,26 @@ class Pending:
             return waiting
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backlogs:
+    """Count what has not reached the projections outside the store.
+
+    `cursors` are projections by name, `indexes` those that know their own.
+    """
+
+    store: CanonicalStore
+    pending: Pending
+    cursors: Sequence[str]
+    indexes: Sequence[VectorProjection]
+
+    async def __call__(self) -> tuple[dict[str, int], int]:
+        """Return the events that each projection lacks, and how many vectors are missing."""
+        names = [*self.cursors, *[await index.open() for index in self.indexes]]
+        async with self.store.reading() as tx:
+            lags = {name: await tx.projections.backlog(name) for name in names}
+        return lags, await self.pending()
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was looked at."""
@@ -92,6 +150,7 @@ class Diagnose:
     embedder: Embedder
     pending: Pending
     facts: Mapping[str, str]
+    servers: Mapping[str, Callable[[], Awaitable[None]]]
 
     async def __call__(self) -> list[Check]:
         """Return one line for each thing, good or bad."""
@@ -99,12 +158,23 @@ class Diagnose:
         checks.append(await self._try("store", self._store))
         checks.append(await self._try("embedder", self._embedder))
         checks.append(await self._try("vectors", self._vectors))
+        checks += await self._ask_servers()
         return checks
 
     async def health(self) -> dict[str, str]:
         """Return "ok" or the reason for each dependency, cheaply."""
-        check = await self._try("store", self._store_answers)
-        return {"store": "ok" if check.ok else check.detail, "embedder": self.embedder.model.id}
+        store, servers = await asyncio.gather(
+            self._try("store", self._store_answers), self._ask_servers()
+        )
+        states = {check.name: "ok" if check.ok else check.detail for check in [store, *servers]}
+        return {**states, "embedder": self.embedder.model.id}
+
+    async def _ask_servers(self) -> list[Check]:
+        return list(
+            await asyncio.gather(
+                *(self._try(name, partial(_answers, ping)) for name, ping in self.servers.items())
+            )
+        )
 
     @staticmethod
     async def _try(name: str, ask: Callable[[], Awaitable[str]]) -> Check:
@@ -129,6 +199,11 @@ class Diagnose:
 
     async def _vectors(self) -> str:
         return f"{await self.pending()} waiting to be computed"
+
+
+async def _answers(ping: Callable[[], Awaitable[None]]) -> str:
+    await ping()
+    return "answers"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from application.comparing import CompareVectors
 from application.jobs import Progress
-from application.maintain import REQUEUE_CHUNK
+from application.maintain import NAMESPACES_AT_ONCE, REQUEUE_CHUNK
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Embedder
-
-NAMESPACES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from application.tracing import current_trace
 from domain.events import Event, EventType
 from domain.link import Link
 from domain.memory import Memory
@@ -35,6 +36,7 @@ class Sequencer:
                 version=memory.version,
                 at=self._at,
                 changed=changed,
+                trace=current_trace(),
             )
         )
         return seq
@@ -55,6 +57,7 @@ class Sequencer:
                     at=self._at,
                     link_target=link.target,
                     link_type=link.type,
+                    trace=current_trace(),
                 )
             )
         return numbers[source.namespace]

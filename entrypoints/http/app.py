@@ -27,6 +27,7 @@ from entrypoints.http.access import admit, caller
 from entrypoints.http.metrics import Measured
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
+from entrypoints.http.tracing import Traced
 
 GROUPS = (
     ("memories", memories.ROUTES),
@@ -57,7 +58,7 @@ def create_app(container: Container) -> Litestar:
             "caller": Provide(caller, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[Measured(registry)],
+        middleware=[Measured(registry), Traced()],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
