@@ -18,6 +18,7 @@ SomaError
 │   ├── StoreUnavailable
 │   ├── EmbedderUnavailable
 │   ├── IndexUnavailable         the vector index; recall goes on without it
+│   ├── CacheUnavailable         the cache; it is never raised to a caller, only reported
 │   └── BrokerUnavailable        the event log; events wait in the store
 ├── DataDirectoryError           the data directory cannot be used as it is
 │   ├── DataDirectoryBusy
@@ -171,6 +172,10 @@ class EmbedderUnavailable(Unavailable):
 
 class IndexUnavailable(Unavailable):
     """The vector index does not answer, or is too far behind to be worth asking."""
+
+
+class CacheUnavailable(Unavailable):
+    """The cache, which also counts rate limits and keeps locks, does not answer."""
 
 
 class BrokerUnavailable(Unavailable):

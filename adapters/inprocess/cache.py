@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
 #: What Python keeps per entry besides key and value.
 _ENTRY_OVERHEAD_BYTES = 200
@@ -35,6 +36,24 @@ class InProcessCache:
         while self._size_bytes > self._budget_bytes:
             oldest, dropped = self._values.popitem(last=False)
             self._size_bytes -= _size_bytes(oldest, dropped)
+
+    async def get_many(self, keys: Sequence[str], /) -> dict[str, bytes]:
+        """Return those values that are still there."""
+        found = {key: await self.get(key) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
+    async def put_many(self, values: Mapping[str, bytes], /) -> None:
+        """Keep the values; those that alone exceed the budget are not kept."""
+        for key, value in values.items():
+            await self.put(key, value)
+
+    async def drop(self, keys: Sequence[str], /) -> bool:
+        """Remove values; always True."""
+        for key in keys:
+            value = self._values.pop(key, None)
+            if value is not None:
+                self._size_bytes -= _size_bytes(key, value)
+        return True
 
 
 def _size_bytes(key: str, value: bytes) -> int:
