@@ -98,7 +98,7 @@ class RedisServer:
             if self._is_worth_reporting_again():
                 self._report(outcome)
             return outcome
-        outcome = CacheUnavailable(f"Redis does not answer ({type(error).__name__})")
+        outcome = CacheUnavailable(f"Redis does not answer ({first_line(error)})")
         if self._circuit.note_failure():
             self._report(outcome)
         return outcome

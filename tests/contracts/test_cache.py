@@ -148,11 +148,11 @@ async def test_what_is_dropped_while_it_is_fetched_does_not_stay_near() -> None:
 
     class DroppingMeanwhile(InProcessCache):
         async def get_many(self, keys: object, /) -> dict[str, bytes]:
-            await cache.drop(["key"])
+            await layered.drop(["key"])
             return {"key": b"value"}
 
-    cache = LayeredCache(near, DroppingMeanwhile(10_000))
+    layered = LayeredCache(near, DroppingMeanwhile(10_000))
 
-    await cache.get("key")
+    await layered.get("key")
 
     assert await near.get("key") is None

@@ -8,13 +8,18 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
 
+from adapters.redis.client import client_of
 from adapters.redis.server import RedisServer
 from domain.errors import SomaError
-from tests.servers.server import Server, ServerProcess, free_port, is_open
+from tests.servers.server import START_SECONDS, Server, ServerProcess, free_port
+
+if TYPE_CHECKING:
+    from adapters.redis.client import Client
 
 # Read at import: later every test hides the settings from outside.
 _GIVEN = os.environ.get("SOMA_TEST_REDIS_URL")
@@ -61,8 +66,11 @@ async def redis_connection(redis_server: str) -> AsyncIterator[RedisServer]:
 @pytest.fixture
 def redis_cluster(tmp_path: Path) -> Iterator[str]:
     """Give the URL of one of two nodes that share the keys between them."""
-    nodes = [_started(tmp_path, "--cluster-enabled", "yes") for _ in range(2)]
-    asyncio.run(_joined([node.url for node in nodes]))
+    buses = [free_port(), free_port()]
+    nodes = [
+        _started(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses
+    ]
+    asyncio.run(_joined(nodes[0].url, nodes[1].url, buses[0]))
     yield nodes[0].url.replace("redis://", "redis+cluster://")
     for node in nodes:
         node.kill()
@@ -77,11 +85,8 @@ def _started(directory: Path, *options: str) -> ServerProcess:
     port = free_port()
     home = directory / str(port)
     home.mkdir()
-    bus = ["--cluster-port", str(free_port())] if options else []
-    command = [
-        *(_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", home),
-        *("--save", "", "--appendonly", "no", *options, *bus),
-    ]
+    command = [str(_program()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(home)]
+    command += ["--save", "", "--appendonly", "no", *options]
     server = ServerProcess(
         command, port=port, url=f"redis://127.0.0.1:{port}/0", log=home / "log.txt"
     )
@@ -89,7 +94,6 @@ def _started(directory: Path, *options: str) -> ServerProcess:
         server.start()
     except OSError as error:
         _missing(f"Valkey does not start ({error})")
-    assert is_open(port)
     return server
 
 
@@ -104,28 +108,27 @@ def _program() -> Path:
 
 
 async def _remove(url: str, prefix: str) -> None:
-    async with Redis.from_url(url) as client:
+    async with client_of(url) as client:
         async for name in client.scan_iter(match=f"{prefix}*", count=1000):
             await client.delete(name)
 
 
-async def _joined(urls: list[str]) -> None:
-    """Make a cluster of servers: each half of the slots to one of two."""
-    first, second = (Redis.from_url(url) for url in urls)
-    async with first, second:
+async def _joined(first_url: str, second_url: str, first_bus: int) -> None:
+    """Make a cluster of two servers: half of the slots to each."""
+    port = urlsplit(first_url).port or 0
+    async with client_of(first_url) as first, client_of(second_url) as second:
         await first.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
         await second.execute_command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
         await second.execute_command("CLUSTER", "SET-CONFIG-EPOCH", 2)
-        port = first.connection_pool.connection_kwargs["port"]
-        bus = (await first.config_get("cluster-port"))["cluster-port"]
-        await second.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
-        async with asyncio.timeout(20):
-            for client in (first, second):
-                while not await _is_whole(client):
-                    await asyncio.sleep(0.02)  # polls a condition
+        await second.execute_command("CLUSTER", "MEET", "127.0.0.1", port, first_bus)
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                if await _is_whole(first) and await _is_whole(second):
+                    return
+                await asyncio.sleep(0.02)  # polls a condition
 
 
-async def _is_whole(client: Redis) -> bool:
+async def _is_whole(client: Client) -> bool:
     info = bytes(await client.execute_command("CLUSTER", "INFO"))
     return b"cluster_state:ok" in info and b"cluster_known_nodes:2" in info
 
