@@ -1,0 +1,1 @@
+"""The event log on Kafka, or on anything that speaks its protocol."""

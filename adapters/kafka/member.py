@@ -1,0 +1,267 @@
+"""One member of a consumer group: it reads, keeps its membership while others work, commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from adapters.kafka.connection import Configuration
+from adapters.kafka.failures import Outage, Report, translated, unavailable
+from adapters.kafka.messages import received
+from domain.delivery import Delivered
+from domain.errors import BrokerUnavailable
+from domain.messaging import Message
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, TopicPartition
+    from confluent_kafka import Message as KafkaMessage
+    from confluent_kafka.aio import AIOConsumer
+
+_POLL_SECONDS = 0.25
+#: A batch that takes longer than this is worked on while fetching is paused.
+_PATIENCE_SECONDS = 2.0
+_COMMIT_SECONDS = 10.0
+_RETRY_SECONDS = 1.0
+
+
+class KafkaMember:
+    """Implements `domain.messaging.Subscription`; `open`, use, `close`.
+
+    The client's calls take turns: whoever commits knows which partitions are ours.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        topic: str,
+        cluster_topic: str,
+        batch_max: int,
+        report: Report,
+    ) -> None:
+        self._configuration = configuration
+        self._topic = topic
+        self._cluster_topic = cluster_topic
+        self._batch_max = batch_max
+        self._outage = Outage(report)
+        # The second thread closes while a call that does not come back holds the first.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="kafka-consumer")
+        self._turn = asyncio.Lock()
+        self._consumer: AIOConsumer | None = None
+        self._delivered: dict[int, Delivered] = {}
+        self._committed: dict[int, int] = {}
+        self._held: list[KafkaMessage] = []
+        self._paused = False
+        self._fatal = False
+        self._broken = False
+        self._fetching: asyncio.Task[list[Message]] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Join the group; raises `ConfigurationError`, never because nothing answers."""
+        with translated():
+            self._consumer = await self._joined()
+        self._keeping = asyncio.create_task(self._keep_membership())
+
+    async def close(self, *, within_seconds: float) -> None:
+        """Leave the group; what does not end in time is left to end alone."""
+        for task in (self._keeping, self._fetching):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        try:
+            async with asyncio.timeout(within_seconds):
+                async with self._turn:
+                    await self._commit()
+                await self._leave()
+        except TimeoutError:
+            self._outage.noticed(BrokerUnavailable("Kafka did not let a consumer go in time"))
+        self._threads.shutdown(wait=False)
+
+    async def batches(self) -> AsyncIterator[list[Message]]:
+        """Iterate over what arrives, as long as the membership lasts."""
+        while True:
+            # Whoever stops waiting loses nothing: the next one to ask gets what was fetched.
+            if self._fetching is None:
+                self._fetching = asyncio.create_task(self._fetch())
+            batch = await asyncio.shield(self._fetching)
+            self._fetching = None
+            yield batch
+
+    async def done(self, messages: Sequence[Message], /) -> None:
+        """Commit what is settled; a commit that fails is tried again later."""
+        for message in messages:
+            delivered = self._delivered.get(message.partition)
+            if delivered is not None:
+                delivered.done(message.offset)
+        async with self._turn:
+            await self._commit()
+
+    # --- Reading ---------------------------------------------------------------------------------
+
+    async def _fetch(self) -> list[Message]:
+        while True:
+            async with self._turn:
+                batch = await self._tried_batch()
+            if batch:
+                return batch
+            if self._broken:
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _tried_batch(self) -> list[Message]:
+        """Return what has arrived; a client that gave up for good is replaced."""
+        batch: list[Message] = []
+        with self._waiting_out():
+            if self._broken:
+                await self._leave()
+                self._consumer = await self._joined()
+            self._broken = True
+            batch = await self._next_batch()
+            self._broken = self._fatal
+        return batch
+
+    async def _next_batch(self) -> list[Message]:
+        consumer = self._opened()
+        await self._commit()
+        if self._paused:
+            await consumer.resume(await consumer.assignment())
+            self._paused = False
+        held, self._held = self._held, []
+        if not held:
+            # The first as soon as it is there, then whatever came with it.
+            first = await consumer.poll(_POLL_SECONDS)
+            held = [] if first is None else [first]
+        if held and len(held) < self._batch_max:
+            held += await consumer.consume(self._batch_max - len(held), 0)
+        await self._notice_assignment()
+        return self._handed_out(self._sound(held))
+
+    def _sound(self, messages: Sequence[KafkaMessage]) -> list[KafkaMessage]:
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._outage.noticed(unavailable(error))
+                self._fatal = self._fatal or error.fatal()
+        return [message for message in messages if message.error() is None]
+
+    def _handed_out(self, messages: Sequence[KafkaMessage]) -> list[Message]:
+        """Note what is handed out; what belongs to another member by now is its concern."""
+        batch = []
+        for message in messages:
+            mine = received(message, self._topic)
+            delivered = self._delivered.get(mine.partition)
+            if delivered is not None:
+                delivered.hand_out(mine.offset)
+                batch.append(mine)
+        if batch:
+            self._outage.over()
+        return batch
+
+    # --- Membership ------------------------------------------------------------------------------
+
+    async def _keep_membership(self) -> None:
+        """Let the client be heard of while a batch is worked on, without fetching more."""
+        while True:
+            await asyncio.sleep(_PATIENCE_SECONDS)
+            if self._fetching is not None and not self._fetching.done():
+                continue
+            async with self._turn:
+                if not self._broken:
+                    with self._waiting_out():
+                        await self._poll_paused()
+
+    async def _poll_paused(self) -> None:
+        consumer = self._opened()
+        # Again each time: partitions that have come meanwhile are not paused.
+        await consumer.pause(await consumer.assignment())
+        self._paused = True
+        message = await consumer.poll(0)
+        if message is not None:
+            self._held.append(message)
+        await self._notice_assignment()
+        await self._commit()
+
+    async def _notice_assignment(self) -> None:
+        """Forget what partitions that went to others had; their messages come again there."""
+        assigned = {place.partition for place in await self._opened().assignment()}
+        for partition in self._delivered.keys() - assigned:
+            del self._delivered[partition]
+            self._committed.pop(partition, None)
+        for partition in assigned - self._delivered.keys():
+            self._delivered[partition] = Delivered()
+
+    async def _joined(self) -> AIOConsumer:
+        from confluent_kafka.aio import AIOConsumer
+
+        # The client puts its own functions into the configuration: it gets a copy.
+        consumer = AIOConsumer(
+            {**self._configuration, "error_cb": self._heard}, executor=self._threads
+        )
+        await consumer.subscribe([self._cluster_topic])
+        self._delivered.clear()
+        self._committed.clear()
+        self._held.clear()
+        self._paused = False
+        self._fatal = False
+        return consumer
+
+    async def _leave(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with self._waiting_out():
+                await consumer.close()
+
+    async def _heard(self, error: KafkaError) -> None:
+        self._outage.noticed(unavailable(error))
+
+    # --- Commits ---------------------------------------------------------------------------------
+
+    async def _commit(self) -> None:
+        """Commit what is settled and not committed yet; needs the turn."""
+        due = {
+            partition: delivered.settled
+            for partition, delivered in self._delivered.items()
+            if delivered.settled is not None and delivered.settled != self._committed.get(partition)
+        }
+        if not due or self._consumer is None:
+            return
+        with self._waiting_out():
+            try:
+                async with asyncio.timeout(_COMMIT_SECONDS):
+                    places = await self._consumer.commit(
+                        offsets=self._places(due), asynchronous=False
+                    )
+            except TimeoutError as error:
+                raise BrokerUnavailable("Kafka did not answer a commit in time") from error
+            for place in places:
+                if place.error is None:
+                    self._committed[place.partition] = due[place.partition]
+                else:
+                    raise unavailable(place.error)
+            self._outage.over()
+
+    def _places(self, offsets: dict[int, int]) -> list[TopicPartition]:
+        from confluent_kafka import TopicPartition
+
+        return [
+            TopicPartition(self._cluster_topic, partition, offset)
+            for partition, offset in offsets.items()
+        ]
+
+    # --- Interruptions ---------------------------------------------------------------------------
+
+    @contextmanager
+    def _waiting_out(self) -> Iterator[None]:
+        """Report what Kafka did not do; it is tried again at the next turn."""
+        try:
+            with translated():
+                yield
+        except BrokerUnavailable as error:
+            self._outage.noticed(error)
+
+    def _opened(self) -> AIOConsumer:
+        assert self._consumer is not None
+        return self._consumer
