@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.postgres_server"]
+pytest_plugins = ["tests.postgres_server", "tests.qdrant_server"]
 
 settings.register_profile("soma", deadline=None, derandomize=True)
 settings.load_profile("soma")

@@ -111,11 +111,10 @@ class Collection:
             limit=1,
             with_payload=[_FIELD],
         )
-        consistency = models.ReadConsistencyType.MAJORITY if self.layout.replicas > 1 else None
         try:
             answers = await self._connection.read(
                 lambda client: client.query_batch_points(
-                    name, requests=[*requests, same], consistency=consistency
+                    name, requests=[*requests, same], consistency=self.layout.consistency
                 )
             )
         except CollectionMissing as error:
@@ -146,7 +145,9 @@ class Collection:
     async def _stored_generation(self, name: str) -> str | None:
         try:
             found = await self._connection.read(
-                lambda client: client.retrieve(name, [GENERATION_POINT], with_payload=True)
+                lambda client: client.retrieve(
+                    name, [GENERATION_POINT], consistency=self.layout.consistency
+                )
             )
         except CollectionMissing:
             return None

@@ -70,24 +70,6 @@ def namespace_filter(namespace: Namespace) -> models.Filter:
     return models.Filter(must=[_match("namespace", namespace)])
 
 
-def superseded_filter(versions: dict[int, list[MemoryId]], kept: Sequence[str]) -> models.Filter:
-    """Return the points of these memories, by version, that are not newer and not kept."""
-    from qdrant_client import models
-
-    return models.Filter(
-        should=[
-            models.Filter(
-                must=[
-                    _any("memory", ids),
-                    models.FieldCondition(key="version", range=models.Range(lte=version)),
-                ]
-            )
-            for version, ids in versions.items()
-        ],
-        must_not=[models.HasIdCondition(has_id=list(kept))],
-    )
-
-
 def said(filter: Filter) -> Said:
     """Translate a filter."""
     from qdrant_client import models

@@ -41,6 +41,13 @@ class Layout:
         """How many replicas have to confirm a write."""
         return self.replicas // 2 + 1
 
+    @property
+    def consistency(self) -> models.ReadConsistencyType | None:
+        """How many replicas have to agree on what is read."""
+        from qdrant_client import models
+
+        return models.ReadConsistencyType.MAJORITY if self.replicas > 1 else None
+
 
 def vectors(layout: Layout, dimension: int) -> dict[str, models.VectorParams]:
     """Return the dense vector: unit vectors, so that the dot product is the cosine."""
@@ -89,7 +96,7 @@ def payload_indexes(layout: Layout) -> Mapping[str, PayloadSchemaType]:
             ("path", "memory", "role", "kind", "tags", "actor", "session", "facts"), keyword
         ),
         **dict.fromkeys(("happened", "valid_from", "valid_to", "expires"), time),
-        **dict.fromkeys(("version", "level", "arity"), integer),
+        **dict.fromkeys(("level", "arity"), integer),
         **{axis_field(axis): number for axis in range(COORDINATE_AXES_MAX)},
         "numbers[].path": keyword,
         "numbers[].value": number,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from adapters.qdrant.collection import Collection
-from adapters.qdrant.filters import memories_filter, namespace_filter, superseded_filter
+from adapters.qdrant.filters import memories_filter, namespace_filter
 from adapters.qdrant.points import point_ids, points_of, size_of
 from domain.errors import IndexUnavailable
 from domain.memory import MemoryId
@@ -42,8 +42,8 @@ class QdrantProjection:
     async def put(self, memories: Sequence[ProjectedMemory], /) -> None:
         """Write points, then remove what they supersede.
 
-        A late writer leaves points of a newer version alone. Within one version order is up to
-        the lock that writers hold.
+        These are named one by one: should a removal reach Qdrant late, after its writer has given
+        up on it, it hits nothing that was written meanwhile.
         """
         await self._collection.title()
         try:
@@ -56,15 +56,20 @@ class QdrantProjection:
 
     async def remove(self, ids: Sequence[MemoryId], /) -> None:
         """Remove every point of these memories."""
+        from qdrant_client import models
+
         await self._collection.title()
         for start in range(0, len(ids), IDS_AT_ONCE):
-            await self._delete(memories_filter(ids[start : start + IDS_AT_ONCE]))
+            wanted = memories_filter(ids[start : start + IDS_AT_ONCE])
+            await self._delete(models.FilterSelector(filter=wanted))
         await self._collection.confirm()
 
     async def clear(self, namespace: Namespace, /) -> None:
         """Remove every point of one namespace."""
+        from qdrant_client import models
+
         await self._collection.title()
-        await self._delete(namespace_filter(namespace))
+        await self._delete(models.FilterSelector(filter=namespace_filter(namespace)))
         await self._collection.confirm()
 
     def points(self, memory: ProjectedMemory, /) -> frozenset[str]:
@@ -106,20 +111,18 @@ class QdrantProjection:
                 name, points, wait=True, ordering=models.WriteOrdering.MEDIUM
             )
         )
-        versions: defaultdict[int, list[MemoryId]] = defaultdict(list)
-        for item in memories:
-            versions[item.memory.version].append(item.memory.id)
-        await self._delete(superseded_filter(versions, [str(point.id) for point in points]))
+        written = {str(point.id) for point in points}
+        held = await self.held([item.memory.id for item in memories])
+        superseded = sorted(id for ids in held.values() for id in ids if id not in written)
+        if superseded:
+            await self._delete(models.PointIdsList(points=list(superseded)))
 
-    async def _delete(self, which: models.Filter) -> None:
+    async def _delete(self, which: models.FilterSelector | models.PointIdsList) -> None:
         from qdrant_client import models
 
         await self._collection.write(
             lambda client, name: client.delete(
-                name,
-                models.FilterSelector(filter=which),
-                wait=True,
-                ordering=models.WriteOrdering.MEDIUM,
+                name, which, wait=True, ordering=models.WriteOrdering.MEDIUM
             )
         )
 
@@ -128,7 +131,12 @@ class QdrantProjection:
     ) -> tuple[list[tuple[str, MemoryId]], str | None]:
         found, following = await self._collection.read(
             lambda client, name: client.scroll(
-                name, scroll_filter=which, limit=limit, offset=offset, with_payload=["memory"]
+                name,
+                scroll_filter=which,
+                limit=limit,
+                offset=offset,
+                with_payload=["memory"],
+                consistency=self._collection.layout.consistency,
             )
         )
         page = [(str(point.id), MemoryId((point.payload or {})["memory"])) for point in found]
