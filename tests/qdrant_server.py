@@ -75,7 +75,12 @@ class TestQdrant:
 
 @asynccontextmanager
 async def running_qdrant() -> AsyncIterator[TestQdrant]:
-    """Give a Qdrant without collections of this prefix; remove what the block makes."""
+    """Give a Qdrant without collections of this prefix; remove what the block makes.
+
+    Fails under `USE_REAL_INFRA=1` without a server.
+    """
+    if _DEMANDED and not _GIVEN:
+        pytest.fail("Qdrant is demanded, but SOMA_TEST_QDRANT_URL names no server")
     if _GIVEN:
         connection = QdrantConnection(
             _GIVEN,
@@ -96,9 +101,7 @@ async def running_qdrant() -> AsyncIterator[TestQdrant]:
 
 @pytest.fixture
 async def qdrant() -> AsyncIterator[TestQdrant]:
-    """Give a Qdrant to one test (fail under `USE_REAL_INFRA=1` without a server)."""
-    if _DEMANDED and not _GIVEN:
-        pytest.fail("Qdrant is demanded, but SOMA_TEST_QDRANT_URL names no server")
+    """Give a Qdrant to one test."""
     async with running_qdrant() as running:
         yield running
 

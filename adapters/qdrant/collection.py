@@ -93,16 +93,17 @@ class Collection:
         """Look at the generation again before the next use."""
         self._generations.clear()
 
-    async def confirm(self) -> None:
-        """Raise `CollectionRemade` unless the collection is the one last seen."""
+    async def confirm(self, title: str) -> None:
+        """Raise `CollectionRemade` unless the collection is still the one of this name."""
         name = self.name
-        if await self._stored_generation(name) != self._generations.get(name):
+        generation = await self._stored_generation(name)
+        if generation is None or self._title(name, generation) != title:
             raise self._remade()
 
     async def query(
-        self, requests: Sequence[models.QueryRequest]
+        self, title: str, requests: Sequence[models.QueryRequest]
     ) -> list[list[models.ScoredPoint]]:
-        """Ask several questions at once, of the collection last seen or not at all."""
+        """Ask several questions at once, of the collection of this name or not at all."""
         from qdrant_client import models
 
         name = self.name
@@ -120,7 +121,7 @@ class Collection:
         except CollectionMissing as error:
             raise self._remade() from error
         *found, sign = (answer.points for answer in answers)
-        if [point.payload for point in sign] != [{_FIELD: self._generations.get(name)}]:
+        if [self._title(name, (point.payload or {})[_FIELD]) for point in sign] != [title]:
             raise self._remade()
         return found
 

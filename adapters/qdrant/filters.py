@@ -187,7 +187,9 @@ def _ordered(path: tuple[str, ...], operator: Operator, operand: Scalar) -> Said
 
     if isinstance(operand, str):
         return _match("facts", path_token(path)), False
-    if operand is None or isinstance(operand, bool) or math.isnan(operand):
+    if operand is None or isinstance(operand, bool):
+        return _never()
+    if isinstance(operand, float) and math.isnan(operand):
         return _never()
     bound = nearest_float(operand)
     exact = abs(operand) < EXACT_INTEGERS

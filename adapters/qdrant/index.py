@@ -51,6 +51,7 @@ class _Question:
 class _Snapshot:
     """What the store says before Qdrant is asked."""
 
+    title: str
     overlay: Overlay
     recent: list[IndexedVector]
     small: bool
@@ -128,9 +129,9 @@ class QdrantIndex:
             return await tx.embeddings.of(ids, self._collection.model)
 
     async def _nominate(self, question: _Question) -> VectorNominations:
-        projection = await self._collection.title()
+        title = await self._collection.title()
         async with self._store.reading() as tx:
-            snapshot = await self._snapshot(tx, projection, question)
+            snapshot = await self._snapshot(tx, title, question)
         asked = min(question.limit + _SPARE, _ASKED_MAX)
         settled = False
         own: Ranked = []
@@ -153,8 +154,8 @@ class QdrantIndex:
             exact=snapshot.small and settled,
         )
 
-    async def _snapshot(self, tx: Transaction, projection: str, question: _Question) -> _Snapshot:
-        overlay = await read_overlay(tx, projection, question.scope, question.filter)
+    async def _snapshot(self, tx: Transaction, title: str, question: _Question) -> _Snapshot:
+        overlay = await read_overlay(tx, title, question.scope, question.filter)
         recent: list[IndexedVector] = []
         if overlay.passing:
             recent = await tx.embeddings.of(overlay.passing, self._collection.model)
@@ -163,7 +164,7 @@ class QdrantIndex:
             len(parts) < _NAMESPACES_COUNTED
             and sum(part.memories for part in parts) <= EXACT_MEMORIES
         )
-        return _Snapshot(overlay, recent, small)
+        return _Snapshot(title, overlay, recent, small)
 
     async def _ask(
         self, question: _Question, snapshot: _Snapshot, asked: int
@@ -175,6 +176,7 @@ class QdrantIndex:
         params = search_params(self._collection.layout, exact=snapshot.small)
         touched = snapshot.overlay.touched
         return await self._collection.query(
+            snapshot.title,
             [
                 models.QueryRequest(
                     query=values,
@@ -187,7 +189,7 @@ class QdrantIndex:
                     with_payload=["memory"],
                 )
                 for role in _ROLES
-            ]
+            ],
         )
 
     async def _checked(

@@ -34,10 +34,12 @@ class QdrantProjection:
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._title: str | None = None
 
     async def open(self) -> str:
         """Make the collection where there is none; return its name with its generation."""
-        return await self._collection.opened()
+        self._title = await self._collection.opened()
+        return self._title
 
     async def put(self, memories: Sequence[ProjectedMemory], /) -> None:
         """Write points, then remove what they supersede.
@@ -45,12 +47,12 @@ class QdrantProjection:
         These are named one by one: should a removal reach Qdrant late, after its writer has given
         up on it, it hits nothing that was written meanwhile.
         """
-        await self._collection.title()
+        title = self._title or await self.open()
         try:
             async with asyncio.timeout(SECONDS_AT_MOST):
                 for portion in _portions(memories):
                     await self._put(portion)
-                await self._collection.confirm()
+                await self._collection.confirm(title)
         except TimeoutError as error:
             raise IndexUnavailable("Qdrant is too slow to be written to") from error
 
@@ -58,19 +60,19 @@ class QdrantProjection:
         """Remove every point of these memories."""
         from qdrant_client import models
 
-        await self._collection.title()
+        title = self._title or await self.open()
         for start in range(0, len(ids), IDS_AT_ONCE):
             wanted = memories_filter(ids[start : start + IDS_AT_ONCE])
             await self._delete(models.FilterSelector(filter=wanted))
-        await self._collection.confirm()
+        await self._collection.confirm(title)
 
     async def clear(self, namespace: Namespace, /) -> None:
         """Remove every point of one namespace."""
         from qdrant_client import models
 
-        await self._collection.title()
+        title = self._title or await self.open()
         await self._delete(models.FilterSelector(filter=namespace_filter(namespace)))
-        await self._collection.confirm()
+        await self._collection.confirm(title)
 
     def points(self, memory: ProjectedMemory, /) -> frozenset[str]:
         """Return the ids of the points that `put` writes for a memory."""

@@ -47,11 +47,12 @@ class QdrantTextIndex:
     ) -> list[MemoryId]:
         from qdrant_client import models
 
-        projection = await self._collection.title()
+        title = await self._collection.title()
         async with self._store.reading() as tx:
-            overlay = await read_overlay(tx, projection, scope, filter)
+            overlay = await read_overlay(tx, title, scope, filter)
             recent = await _matching(tx, overlay, terms, scope)
         [points] = await self._collection.query(
+            title,
             [
                 models.QueryRequest(
                     query=query_words(terms),
@@ -61,7 +62,7 @@ class QdrantTextIndex:
                     limit=2 * limit,
                     with_payload=["memory"],
                 )
-            ]
+            ],
         )
         return [*recent[:limit], *memories_of(points)[:limit]]
 
