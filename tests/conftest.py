@@ -7,7 +7,12 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.postgres_server", "tests.servers.kafka", "tests.servers.redis"]
+pytest_plugins = [
+    "tests.postgres_server",
+    "tests.qdrant_server",
+    "tests.servers.kafka",
+    "tests.servers.redis",
+]
 
 settings.register_profile("soma", deadline=None, derandomize=True)
 settings.load_profile("soma")

@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 _CAPACITY_MIN = 16
 _DEAD_MIN = 1024
 #: What Python keeps per row besides the arrays: the id and its places in a list and two dicts.
-_ROW_OVERHEAD_BYTES = 300
+ROW_OVERHEAD_BYTES = 300
 _SEGMENT_OVERHEAD_BYTES = 4096
 
 
@@ -90,7 +90,7 @@ class Segment:
     def size_bytes(self) -> int:
         """What it is charged for in the byte budget."""
         rows = self.view.rows
-        per_row = 8 * self._dimension + rows.spans.itemsize * 3 + 3 + _ROW_OVERHEAD_BYTES
+        per_row = 8 * self._dimension + rows.spans.itemsize * 3 + 3 + ROW_OVERHEAD_BYTES
         return _SEGMENT_OVERHEAD_BYTES + len(rows.alive) * per_row
 
     def apply(

@@ -19,6 +19,8 @@ from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import VectorIndex
 from domain.vector import unit_vector
 from tests.contracts.journal import MODEL, Journal, moment
+from tests.contracts.projecting import FollowedQdrant
+from tests.qdrant_server import TestQdrant
 
 EAST, NORTH, UP = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
 DEFAULT = Scope(Namespace("default"))
@@ -41,10 +43,17 @@ def journal(store: SqliteStore) -> Journal:
     return Journal(store)
 
 
-@pytest.fixture
-def index(store: SqliteStore) -> VectorIndex:
+#: How much of what is new the worker has applied when Qdrant is asked.
+SHARES = {"qdrant, untold": 0.0, "qdrant, half told": 0.5, "qdrant": 1.0}
+
+
+@pytest.fixture(params=["fast core", *SHARES])
+def index(request: pytest.FixtureRequest, store: SqliteStore) -> VectorIndex:
     """The index under test, following the store."""
-    return fast_core(store)
+    if request.param == "fast core":
+        return fast_core(store)
+    qdrant: TestQdrant = request.getfixturevalue("qdrant")
+    return FollowedQdrant(store, qdrant.collection(MODEL), share=SHARES[request.param])
 
 
 def fast_core(store: SqliteStore, budget_bytes: int = 10**8) -> FastCore:
@@ -216,8 +225,19 @@ async def test_reset_loses_nothing(index: VectorIndex, journal: Journal) -> None
 
     await index.reset()
 
-    assert {} == await index.similarities(unit_vector(EAST), [MemoryId("a")])
     assert ["a"] == await own_ids(index)
+
+
+async def test_reset_gives_the_memory_of_a_process_back(
+    store: SqliteStore, journal: Journal
+) -> None:
+    index = fast_core(store)
+    await journal.remember("a", own=EAST)
+    await index.catch_up(DEFAULT)
+
+    await index.reset()
+
+    assert {} == await index.similarities(unit_vector(EAST), [MemoryId("a")])
 
 
 async def test_another_epoch_forces_a_rebuild(

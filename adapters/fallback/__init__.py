@@ -1,0 +1,1 @@
+"""A second index for when the first does not answer."""

@@ -1,0 +1,33 @@
+"""A text index with a stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adapters.fallback.circuit import Circuit
+from adapters.fallback.index import tried
+from domain.errors import IndexUnavailable
+from domain.filter import Filter
+from domain.memory import MemoryId
+from domain.namespace import Scope
+from domain.ports import TextIndex
+
+
+class FallbackTextIndex:
+    """Asks the first index, and the second whenever the first does not answer."""
+
+    def __init__(self, first: TextIndex, second: TextIndex, *, circuit: Circuit) -> None:
+        self._first = first
+        self._second = second
+        self._circuit = circuit
+
+    async def nominate(
+        self, terms: Sequence[str], scope: Scope, filter: Filter, /, *, limit: int
+    ) -> list[MemoryId]:
+        """Return memories with any of the terms from whichever index answers."""
+        try:
+            return await tried(
+                self._circuit, lambda: self._first.nominate(terms, scope, filter, limit=limit)
+            )
+        except IndexUnavailable:
+            return await self._second.nominate(terms, scope, filter, limit=limit)

@@ -1,0 +1,37 @@
+"""Whether the vectors of a scope have room in memory."""
+
+from __future__ import annotations
+
+from domain.namespace import Namespace, Scope
+from domain.ports import CanonicalStore
+
+_PAGE = 1000
+_PAGES_MAX = 10
+
+
+class Room:
+    """Tells whether a Fast Core of `budget_bytes` can hold all of a scope at once."""
+
+    def __init__(self, store: CanonicalStore, dimension: int, *, budget_bytes: int) -> None:
+        self._store = store
+        self._dimension = dimension
+        self._budget_bytes = budget_bytes
+
+    async def __call__(self, scope: Scope, /) -> bool:
+        """Count the scope's memories; a subtree of too many namespaces does not fit."""
+        from adapters.fastcore.segment import ROW_OVERHEAD_BYTES
+
+        # Two vectors of float32, and storage is reserved by doubling.
+        row_bytes = 2 * (2 * 4 * self._dimension + ROW_OVERHEAD_BYTES)
+        memories = 0
+        last: Namespace | None = None
+        async with self._store.reading() as tx:
+            for _ in range(_PAGES_MAX):
+                page = await tx.namespaces.stats(scope, limit=_PAGE, after=last)
+                memories += sum(part.memories for part in page)
+                if memories * row_bytes > self._budget_bytes:
+                    return False
+                if len(page) < _PAGE:
+                    return True
+                last = page[-1].path
+        return False
