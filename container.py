@@ -127,7 +127,7 @@ def _kafka_options(settings: Settings) -> Mapping[str, str]:
     """Return librdkafka's names for how to be let in."""
     given = {
         "security.protocol": settings.kafka_security,
-        "ssl.ca.location": settings.kafka_ca_file and str(settings.kafka_ca_file),
+        "ssl.ca.location": None if settings.kafka_ca_file is None else str(settings.kafka_ca_file),
     }
     if settings.kafka_security.startswith("sasl"):
         given["sasl.mechanism"] = settings.kafka_mechanism
@@ -184,7 +184,9 @@ class Container(containers.DeclarativeContainer):
         timeout_seconds=settings.provided.redis_timeout_seconds,
         report=failure_log,
     )
-    near_cache = providers.Singleton(InProcessCache, settings.provided.cache_bytes)
+    near_cache: providers.Provider[Cache] = providers.Singleton(
+        InProcessCache, settings.provided.cache_bytes
+    )
     caches: dict[str, providers.Provider[Cache]] = {  # noqa: RUF012
         "none": near_cache,
         "redis": providers.Singleton(
@@ -196,7 +198,9 @@ class Container(containers.DeclarativeContainer):
         ),
     }
     cache: providers.Provider[Cache] = providers.Selector(settings.provided.far_cache, **caches)
-    near_limiter = providers.Singleton(InProcessRateLimiter, elapsed)
+    near_limiter: providers.Provider[RateLimiter] = providers.Singleton(
+        InProcessRateLimiter, elapsed
+    )
     limiters: dict[str, providers.Provider[RateLimiter]] = {  # noqa: RUF012
         "none": near_limiter,
         "redis": providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
@@ -239,11 +243,10 @@ class Container(containers.DeclarativeContainer):
     dead_letters = providers.Singleton(
         KafkaDeadLetters, kafka, now=now, group_prefix=settings.provided.kafka_group_prefix
     )
-    near_bus = providers.Singleton(InProcessBus)
-    kafka_bus = providers.Singleton(KafkaBus, near_bus, kafka, report=failure_log)
+    near_bus: providers.Provider[EventBus] = providers.Singleton(InProcessBus)
     buses: dict[str, providers.Provider[EventBus]] = {  # noqa: RUF012
         "inprocess": near_bus,
-        "kafka": kafka_bus,
+        "kafka": providers.Singleton(KafkaBus, near_bus, kafka, report=failure_log),
     }
     bus: providers.Provider[EventBus] = providers.Selector(settings.provided.event_bus, **buses)
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
@@ -267,14 +270,14 @@ class Container(containers.DeclarativeContainer):
     embedder: providers.Provider[Embedder] = providers.Singleton(
         CachedEmbedder, local_embedder, cache
     )
-    fast_core = providers.Singleton(
+    fast_core: providers.Provider[VectorIndex] = providers.Singleton(
         FastCore,
         store,
         embedder.provided.model.id,
         embedder.provided.model.dimension,
         budget_bytes=settings.provided.fastcore_bytes,
     )
-    store_words = providers.Singleton(StoreTextIndex, store)
+    store_words: providers.Provider[TextIndex] = providers.Singleton(StoreTextIndex, store)
     qdrant = providers.Singleton(
         QdrantConnection,
         settings.provided.qdrant_url,
@@ -466,7 +469,9 @@ class Container(containers.DeclarativeContainer):
     requeue_vectors = providers.Factory(RequeueVectors, store=store, embedder=embedder)
     repair_index = providers.Factory(RepairVectorIndex, store=store, compare=compare_vectors)
     worker_id = providers.Singleton(secrets.token_hex, 8)
-    run_jobs = providers.Factory(RunJobs, store=store, locks=locks, now=now, owner=worker_id)
+    run_jobs = providers.Factory(
+        RunJobs, store=store, locks=locks, jobs=providers.Object(()), now=now, owner=worker_id
+    )
 
 
 def build(settings: Settings) -> Container:
@@ -486,8 +491,9 @@ async def running(container: Container) -> AsyncIterator[Container]:
             await container.open_model()()
             if settings.background_embedding:
                 await stack.enter_async_context(_beside(container.background()()))
-        if settings.event_bus == "kafka":
-            await stack.enter_async_context(_beside(container.kafka_bus().listen()))
+        bus = container.bus()
+        if isinstance(bus, KafkaBus):
+            await stack.enter_async_context(_beside(bus.listen()))
         yield container
 
 
@@ -511,7 +517,9 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         if settings.qdrant_url is not None:
             stack.push_async_callback(container.qdrant().close)
         if settings.redis_url is not None:
-            stack.push_async_callback(container.redis_server().close)
+            redis_server = container.redis_server()
+            await redis_server.open()
+            stack.push_async_callback(redis_server.close)
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)

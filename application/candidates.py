@@ -86,6 +86,15 @@ class Gatherer:
 
     async def gather(self, search: Search) -> Gathered:
         """Return the verified pool: at least `wanted` candidates wherever the scope holds them."""
+        pool, nominated = await self._verified(search)
+        missing = not await self._add_cosines(search, pool) or _is_stand_in(search, nominated)
+        exact = nominated is None or nominated.exact
+        return Gathered(list(pool.values()), ("vector_index",) if missing else (), exact)
+
+    async def _verified(
+        self, search: Search
+    ) -> tuple[dict[MemoryId, Candidate], VectorNominations | None]:
+        """Nominate and verify until the answer is current and large enough."""
         limit = max(POOL_MIN, 2 * search.wanted)
         words: Sequence[MemoryId] = search.words
         required: int | None = None
@@ -98,16 +107,13 @@ class Gatherer:
                 current = _covers(nominated, verified.position.epoch, required)
                 enough = len(verified.memories) >= search.wanted or len(ids) < limit
                 if (current and enough) or not remaining:
-                    pool = await self._with_words(tx, search, verified.memories)
-                    break
+                    return await self._with_words(tx, search, verified.memories), nominated
             if current:
                 limit *= 4
                 words = await self._by_words(search.terms, search.scope, search.filter, limit)
             else:
                 await self.index.catch_up(search.scope)
-        missing = not await self._add_cosines(search, pool) or _is_stand_in(search, nominated)
-        exact = nominated is None or nominated.exact
-        return Gathered(list(pool.values()), ("vector_index",) if missing else (), exact)
+        raise AssertionError("the last round always returns")
 
     async def add_linked(self, search: Search, hops: dict[MemoryId, int]) -> list[Candidate]:
         """Return candidates reached over links that pass the filter, with their evidence."""

@@ -47,6 +47,7 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     ),
     errors.IndexUnavailable: Outcome(503, "The vector index does not answer", "index-unavailable"),
     errors.BrokerUnavailable: Outcome(503, "The event log does not answer", "broker-unavailable"),
+    errors.CacheUnavailable: Outcome(503, "The cache does not answer", "cache-unavailable"),
     errors.DataDirectoryError: Outcome(500, "The data directory cannot be used", "data-directory"),
     errors.DataDirectoryBusy: Outcome(
         503, "Another process owns the data directory", "data-directory-busy"

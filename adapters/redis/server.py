@@ -64,6 +64,10 @@ class RedisServer:
         if client is not None:
             await _closed(client)
 
+    async def ping(self) -> None:
+        """Raise `CacheUnavailable` when the server does not answer."""
+        await self.ask(lambda client: client.ping())
+
     def key(self, kind: str, name: str) -> str:
         """Return the server's name of something."""
         return f"{self._prefix}{kind}:{name}"

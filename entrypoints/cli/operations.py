@@ -126,14 +126,17 @@ async def worker(options: argparse.Namespace) -> int:
 
 async def replay_dead_letters(options: argparse.Namespace) -> int:
     """Send parked messages back to the topic they came from."""
-    from container import build, running_log
+    from container import build
     from domain.errors import ConfigurationError
 
     settings = options.settings
     if settings.kafka_servers is None:
         raise ConfigurationError("there is no event log: SOMA_KAFKA_SERVERS is not set")
-    async with running_log(build(settings)) as container:
-        sent = await container.dead_letters().replay(options.topic, limit=options.limit)
+    dead_letters = build(settings).dead_letters()
+    try:
+        sent = await dead_letters.replay(options.topic, limit=options.limit)
+    finally:
+        await dead_letters.close()
     if options.json:
         show_json({"sent": sent})
     else:
