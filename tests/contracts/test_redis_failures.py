@@ -191,6 +191,22 @@ async def test_an_answer_that_comes_too_late_is_not_taken_for_another(own_redis:
         assert [str(n) for n in range(20)] == answers
 
 
+async def test_questions_given_up_do_not_use_up_the_connections(own_redis: Server) -> None:
+    server = RedisServer(
+        own_redis.url, timeout_seconds=0.005, pause_seconds=0.0, report=lambda error: None
+    )
+    await server.open()
+    cache = RedisCache(server)
+    own_redis.pause()
+
+    for _ in range(150):
+        await cache.get("key")
+
+    own_redis.resume()
+    await _until_kept(cache)
+    await server.close()
+
+
 async def test_a_full_server_still_reads_and_is_reported_once(own_redis: Server) -> None:
     reports: list[SomaError] = []
     async with _connected(own_redis.url, reports, timeout_seconds=PATIENT_SECONDS) as server:
