@@ -50,6 +50,7 @@ class RedisServer:
         self._circuit = Circuit(pause_seconds=pause_seconds, clock=clock)
         self._refusal_reported: float | None = None
         self._client: Client | None = None
+        self._was_opened = False
 
     async def open(self) -> None:
         """Prepare the client without calling the server, which may be away.
@@ -57,6 +58,7 @@ class RedisServer:
         Raises `ConfigurationError` for a URL that cannot be used.
         """
         self._client = client_of(self._url)
+        self._was_opened = True
 
     async def close(self) -> None:
         """Close every connection."""
@@ -78,6 +80,9 @@ class RedisServer:
         Raises `CacheUnavailable` when the server is not asked or does not give one. The first
         failure of an outage is reported, and a refusal once a minute.
         """
+        if not self._was_opened:
+            # Otherwise a forgotten call would look like an outage that never ends.
+            raise RuntimeError("RedisServer.open was not called")
         if self._client is None or not self._circuit.lets_through():
             raise CacheUnavailable("Redis is not asked at present")
         try:

@@ -1,4 +1,4 @@
-"""What Redis holds for Soma: whole values only, for a time, on one server or on many."""
+"""What Redis holds for Soma: whole values, for a time, on one server or many."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
+from domain.errors import ConfigurationError
 from domain.vector import EmbeddingModel, Vector, unit_vector
 from tests.servers.redis import PATIENT_SECONDS, unexpected
 
@@ -111,6 +112,15 @@ async def test_a_cluster_holds_values_limits_and_locks(redis_cluster: str) -> No
         assert [1] * 5 == [answer.remaining for answer in taken]
     finally:
         await server.close()
+
+
+async def test_a_url_that_cannot_be_used_is_refused_without_its_password() -> None:
+    server = RedisServer("http://:secret@host", report=lambda error: None)
+
+    with pytest.raises(ConfigurationError) as refused:
+        await server.open()
+
+    assert "secret" not in str(refused.value)
 
 
 class CountingEmbedder:
