@@ -193,7 +193,10 @@ class Container(containers.DeclarativeContainer):
             LayeredCache,
             near_cache,
             providers.Singleton(
-                RedisCache, redis_server, ttl_seconds=settings.provided.redis_body_ttl_seconds
+                RedisCache,
+                redis_server,
+                ttl_seconds=settings.provided.redis_body_ttl_seconds,
+                value_bytes_max=settings.provided.redis_value_bytes_max,
             ),
         ),
     }

@@ -25,7 +25,7 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Timeout = Annotated[float, msgspec.Meta(gt=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _PostgresUrl = Annotated[str, msgspec.Meta(pattern="^postgres(ql)?://")]
-_RedisUrl = Annotated[str, msgspec.Meta(pattern="^(rediss?|valkeys?)://")]
+_RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix)://")]
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
@@ -59,7 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: _RedisUrl | None = None
     redis_timeout_seconds: _Timeout = 0.1
     redis_prefix: _Text = "soma:"
+    redis_bodies: bool = False
     redis_body_ttl_seconds: _Count = 3600
+    redis_value_bytes_max: _Count = 128 * 1024
     qdrant_url: _HttpUrl | None = None
     qdrant_api_key: _Text | None = None
     qdrant_grpc_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
@@ -127,6 +129,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def far_cache(self) -> str:
         """Where values are kept for all processes."""
         return "none" if self.redis_url is None else "redis"
+
+    @property
+    def body_cache(self) -> str:
+        """Where the bodies of memories are kept beside the database."""
+        return self.far_cache if self.redis_bodies else "none"
 
     @property
     def kafka_topic_prefix(self) -> str:
