@@ -71,6 +71,10 @@ class FollowedQdrant(QdrantIndex):
         self, vector: Vector, scope: Scope, filter: Filter, /, *, limit: int
     ) -> VectorNominations:
         """Let the worker run, then nominate."""
+        await self.catch_up(scope)
+        return await super().nominate(vector, scope, filter, limit=limit)
+
+    async def catch_up(self, scope: Scope, /) -> None:
+        """Let the worker run."""
         store, projection, model = self._followed
         await synchronise(store, projection, model, share=self._share)
-        return await super().nominate(vector, scope, filter, limit=limit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +16,11 @@ from adapters.sqlite.store import SqliteStore
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
+from domain.ports import VectorIndex
 from domain.vector import Vector, unit_vector
 from tests.contracts.journal import MODEL, Journal
+from tests.contracts.projecting import FollowedQdrant
+from tests.qdrant_server import running_qdrant
 
 ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
 ALL = Filter()
@@ -39,17 +44,24 @@ _changes = st.lists(
 )
 
 
+@pytest.mark.parametrize("engine", ["fast core", "qdrant"])
 @settings(max_examples=25, deadline=None)
 @given(changes=_changes, query=_vectors, limit=st.integers(1, 6))
 async def test_agrees_with_brute_force_after_any_history(
+    engine: str,
     changes: list[tuple[str, int, str, tuple[float, ...], tuple[float, ...] | None]],
     query: tuple[float, ...],
     limit: int,
 ) -> None:
-    with TemporaryDirectory() as folder:
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory())
         store = SqliteStore(Path(folder) / "soma.db")
         await store.open()
-        journal, index = Journal(store), fast_core(store)
+        stack.push_async_callback(store.close)
+        journal = Journal(store)
+        index: VectorIndex = fast_core(store)
+        if engine == "qdrant":
+            index = await _qdrant(stack, store)
         expected: dict[MemoryId, tuple[Vector, Vector | None]] = {}
         for number, (change, victim, namespace, own, context) in enumerate(changes):
             known = sorted(expected)
@@ -71,12 +83,19 @@ async def test_agrees_with_brute_force_after_any_history(
         await index.catch_up(ACME)
         found = await index.nominate(unit_vector(query), ACME, ALL, limit=limit)
         rebuilt = await fast_core(store).nominate(unit_vector(query), ACME, ALL, limit=limit)
-        await store.close()
 
     assert rebuilt == found
     for role, nominated in enumerate((found.own, found.context)):
         vectors = {id: both[role] for id, both in expected.items()}
         assert _brute_force(unit_vector(query), vectors, limit) == list(nominated)
+
+
+async def _qdrant(stack: AsyncExitStack, store: SqliteStore) -> VectorIndex:
+    """Give an index whose worker applies half of what is new whenever it may."""
+    qdrant = await stack.enter_async_context(running_qdrant())
+    index = FollowedQdrant(store, qdrant.collection(MODEL), share=0.5)
+    await index.catch_up(ACME)
+    return index
 
 
 def _brute_force(
