@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar import Litestar, get
+from litestar import Litestar, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 
@@ -14,8 +14,6 @@ from entrypoints.http.operations import healthz, metrics_text, readyz
 from entrypoints.http.problems import HANDLERS
 
 if TYPE_CHECKING:
-    from litestar import Response
-
     from container import Container
     from entrypoints.worker.observing import Measures
 

@@ -22,6 +22,7 @@ Loop = Callable[[], Awaitable[None]]
 RELAY_IDLE_SECONDS = 0.1
 PROJECT_IDLE_SECONDS = 1.0
 JOBS_IDLE_SECONDS = 30.0
+TOPICS_IDLE_SECONDS = 60.0
 
 
 def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[str, Loop]:
@@ -35,6 +36,9 @@ def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[s
             container.project_vectors(), PROJECT_IDLE_SECONDS, observe("projecting")
         )
     if settings.kafka_servers is not None:
+        loops["topics"] = _repeated(
+            _topics_of(container), TOPICS_IDLE_SECONDS, observe("topics")
+        )
         loops["relay"] = _repeated(container.relay(), RELAY_IDLE_SECONDS, observe("relay"))
         loops["ingest"] = _ingest(container, observe("ingest"))
         if settings.qdrant_url is not None:
@@ -60,6 +64,16 @@ def _repeated(step: Callable[[], Awaitable[int]], idle_seconds: float, observer:
     return Repeating(
         step=step, idle_seconds=idle_seconds, report=observer.failed, done=observer.done
     )
+
+
+def _topics_of(container: Container) -> Callable[[], Awaitable[int]]:
+    """Make the topics as soon as Kafka answers, and again should they have been lost."""
+
+    async def create() -> int:
+        await container.topics().create_topics()
+        return 0
+
+    return create
 
 
 def _jobs(container: Container, observer: Observer) -> Loop:

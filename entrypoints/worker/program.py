@@ -35,9 +35,9 @@ async def run_worker(container: Container, *, ready: Callable[[str], None]) -> N
     check_exposure(settings.worker_host, settings.bootstrap_key)
     measures = Measures(container.failure_log())
     loops = loops_of(container, measures.observer)
+    app = health_app(container, measures)
     stopping = asyncio.Event()
     with tcp_listener(settings.worker_host, settings.worker_port) as listener, _signals(stopping):
-        app = health_app(container, measures)
         async with _serving(app, listener), _working(loops) as working:
             ready(url_of(listener))
             stopped = asyncio.create_task(stopping.wait())

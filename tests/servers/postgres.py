@@ -31,7 +31,6 @@ class PostgresProcess(ServerProcess):
             log=folder / "postgres.log",
             user=user,
         )
-        self.port = port
 
 
 def _prepared(data: Path) -> str | None:

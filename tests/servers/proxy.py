@@ -22,8 +22,8 @@ class Mode(Enum):
 class Proxy:
     """Listens on a port of its own in a thread of its own, in front of another port."""
 
-    def __init__(self, upstream_port: int) -> None:
-        self.port = free_port()
+    def __init__(self, upstream_port: int, *, port: int | None = None) -> None:
+        self.port = port or free_port()
         self._upstream_port = upstream_port
         self._mode = Mode.FORWARD
         self._loop = asyncio.new_event_loop()

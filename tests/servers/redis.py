@@ -81,15 +81,20 @@ def unexpected(error: SomaError) -> None:
     pytest.fail(f"reported: {error}")
 
 
-def _started(directory: Path, *options: str) -> ServerProcess:
+def redis_of_ones_own(directory: Path, *options: str) -> ServerProcess:
+    """Return a server that may be stopped, killed and paused; it is not started."""
     port = free_port()
     home = directory / str(port)
     home.mkdir()
     command = [str(_program()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(home)]
     command += ["--save", "", "--appendonly", "no", *options]
-    server = ServerProcess(
+    return ServerProcess(
         command, port=port, url=f"redis://127.0.0.1:{port}/0", log=home / "log.txt"
     )
+
+
+def _started(directory: Path, *options: str) -> ServerProcess:
+    server = redis_of_ones_own(directory, *options)
     try:
         server.start()
     except OSError as error:

@@ -52,10 +52,12 @@ class ServerProcess:
         user: str | None = None,
     ) -> None:
         self._command = [str(part) for part in command]
-        self._port = port
+        self.port = port
         self._url = url
         self._log = log
-        self._environ = {**os.environ, **(environ or {})}
+        # Settings from outside are for whoever runs the tests, not for what they start.
+        outside = {k: v for k, v in os.environ.items() if not k.startswith("SOMA_")}
+        self._environ = {**outside, **(environ or {})}
         self._user = user
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,7 +79,7 @@ class ServerProcess:
                 user=self._user,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not is_open(self._port):
+        while not is_open(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise OSError(f"{self._command[0]} does not start: {self.log_tail()}")

@@ -1,0 +1,1 @@
+"""The failure table: real servers and processes are killed, paused and swallowed by the network."""
