@@ -35,7 +35,7 @@ async def test_what_fits_is_not_evicted(store: SqliteStore) -> None:
     budget_bytes = 100_000
     core = FastCore(store, MODEL, 3, budget_bytes=budget_bytes)
 
-    assert await Room(store, 3, budget_bytes=budget_bytes)(ACME)
+    assert await core.fits(ACME)
 
     await core.nominate(unit_vector([1, 0, 0]), ACME, Filter(), limit=10)
     ids = [
