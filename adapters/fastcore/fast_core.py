@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from adapters.fastcore.room import Room
 from adapters.fastcore.surveys import Surveys
 from domain.errors import DimensionMismatch
 from domain.events import EventType, FeedPosition
@@ -30,13 +31,7 @@ _PAIRS_INLINE = 100
 #: A subtree is scanned in portions, so that it may be larger than the byte budget.
 _PORTION_ROWS = 50_000
 
-_MOVES_VECTORS = {
-    EventType.REMEMBERED,
-    EventType.REVISED,
-    EventType.EMBEDDED,
-    EventType.FORGOTTEN,
-    EventType.ERASED,
-}
+_MOVES_VECTORS = set(EventType) - {EventType.LINKED, EventType.UNLINKED}
 
 
 class FastCore:
@@ -148,6 +143,10 @@ class FastCore:
         self._surveys.clear()
         self._charges.clear()
         self._size_bytes = 0
+
+    async def fits(self, scope: Scope, /) -> bool:
+        """Tell whether all of a scope has room in the byte budget at once."""
+        return await Room(self._store, self._dimension, budget_bytes=self._budget_bytes)(scope)
 
     # --- Reading ---------------------------------------------------------------------------------
 

@@ -136,7 +136,9 @@ def _all(parts: Sequence[Said]) -> Said:
 
     exact = all(said for _, said in parts)
     kept = [condition for condition, _ in parts if condition is not None]
-    return (models.Filter(must=kept) if kept else None), exact
+    if len(kept) <= 1:
+        return (kept[0] if kept else None), exact
+    return models.Filter(must=kept), exact
 
 
 def _any_of(parts: Sequence[Said]) -> Said:

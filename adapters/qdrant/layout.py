@@ -3,7 +3,8 @@
 Every query names a namespace or a subtree, so there is no graph over the whole collection (m=0),
 only graphs over the points that share an indexed value (payload_m): one per namespace, and by
 `path` one per subtree, each used where its points are too many for a full scan. Namespaces are
-tenants: their points lie together. Fields that never name a large part of a query get no graph.
+tenants: their points lie together. This is the set-up that Qdrant documents for many tenants; what
+it makes slow, a search over everything, is never asked for.
 """
 
 from __future__ import annotations

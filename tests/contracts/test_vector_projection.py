@@ -260,8 +260,15 @@ async def test_answers_a_ping(projection: VectorProjection) -> None:
     await projection.ping()
 
 
-async def test_nobody_there_is_an_unavailable_index() -> None:
-    connection = QdrantConnection(f"http://127.0.0.1:{free_port()}", api_key="not shown")
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+async def test_nobody_there_is_an_unavailable_index(protocol: str) -> None:
+    connection = QdrantConnection(
+        f"http://127.0.0.1:{free_port()}",
+        api_key="not shown",
+        grpc_port=free_port() if protocol == "grpc" else None,
+        read_seconds=1.0,
+        write_seconds=1.0,
+    )
     projection = QdrantProjection(Collection(connection, MODEL, 3))
     item = with_vector(a_memory())
 
