@@ -518,7 +518,9 @@ async def opened(container: Container) -> AsyncIterator[Container]:
             stack.push_async_callback(container.publisher().close)
             stack.push_async_callback(container.dead_letters().close)
         if settings.qdrant_url is not None:
-            stack.push_async_callback(container.qdrant().close)
+            qdrant = container.qdrant()
+            await qdrant.open()
+            stack.push_async_callback(qdrant.close)
         if settings.redis_url is not None:
             redis_server = container.redis_server()
             await redis_server.open()

