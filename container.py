@@ -241,6 +241,7 @@ class Container(containers.DeclarativeContainer):
             Membership,
             group_prefix=settings.provided.kafka_group_prefix,
             session_timeout_seconds=settings.provided.kafka_session_timeout_seconds,
+            heartbeat_seconds=settings.provided.kafka_heartbeat_seconds,
         ),
     )
     dead_letters = providers.Singleton(

@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_ca_file: Path | None = None
     kafka_prefix: _Text | None = None
     kafka_partitions: _Count = 12
-    kafka_replicas: _Count = 1
+    kafka_replicas: Annotated[int, msgspec.Meta(ge=-1)] = -1
     kafka_timeout_seconds: _Timeout = 10.0
     kafka_session_timeout_seconds: _Timeout = 30.0
     worker_host: _Text = "127.0.0.1"
@@ -144,6 +144,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def kafka_group_prefix(self) -> str:
         """What the names of consumer groups begin with."""
         return f"{self.kafka_prefix or ''}soma."
+
+    @property
+    def kafka_heartbeat_seconds(self) -> float:
+        """How often a worker says that it lives: well within the session timeout."""
+        return min(3.0, self.kafka_session_timeout_seconds / 3)
 
     @property
     def event_bus(self) -> str:

@@ -100,13 +100,18 @@ class ProjectVectors:
             if not events:
                 return 0
             touched = {event.memory_id for event in events if event.type in _CONCERNS_VECTORS}
-            await self._apply(tx, sorted(touched))
+            await self._apply(sorted(touched))
             await tx.projections.advance(name, {event.namespace: event.seq for event in events})
         return len(events)
 
-    async def _apply(self, tx: Transaction, touched: Sequence[MemoryId]) -> None:
-        """Write what lives now, which may be newer than the events, and remove the rest."""
-        live = await self.projector.read(tx, touched)
+    async def _apply(self, touched: Sequence[MemoryId]) -> None:
+        """Write what lives now, which may be newer than the events, and remove the rest.
+
+        Read in a transaction of its own: reading in a change may lock what others want to write,
+        and the index may let us wait.
+        """
+        async with self.store.reading() as tx:
+            live = await self.projector.read(tx, touched)
         gone = set(touched).difference(item.memory.id for item in live)
         if live:
             await self.projection.put(live)

@@ -36,9 +36,7 @@ def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[s
             container.project_vectors(), PROJECT_IDLE_SECONDS, observe("projecting")
         )
     if settings.kafka_servers is not None:
-        loops["topics"] = _repeated(
-            _topics_of(container), TOPICS_IDLE_SECONDS, observe("topics")
-        )
+        loops["topics"] = _repeated(_topics_of(container), TOPICS_IDLE_SECONDS, observe("topics"))
         loops["relay"] = _repeated(container.relay(), RELAY_IDLE_SECONDS, observe("relay"))
         loops["ingest"] = _ingest(container, observe("ingest"))
         if settings.qdrant_url is not None:

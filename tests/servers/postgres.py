@@ -23,6 +23,9 @@ class PostgresProcess(ServerProcess):
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                 # What is killed here is the process, never the machine.
                 *("-c", "fsync=off", "-c", "full_page_writes=off"),
+                # Who waits for whom is in the log of a test that fails.
+                *("-c", "log_lock_waits=on", "-c", "deadlock_timeout=500ms"),
+                *("-c", "log_line_prefix=%m [%p] %a "),
             ],
             port=port,
             url=f"postgresql://postgres@127.0.0.1:{port}/postgres",
