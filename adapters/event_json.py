@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -47,7 +47,7 @@ def encode_event(event: Event, epoch: str) -> bytes:
             epoch=epoch,
             memory_id=event.memory_id,
             version=event.version,
-            at=event.at,
+            at=event.at.astimezone(UTC),
             changed=event.changed,
             link=link,
         )

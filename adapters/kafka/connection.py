@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 #: librdkafka's own default of 10 s would leave a broker that is back waiting.
 _RECONNECT_MAX_MS = 2000
@@ -11,7 +13,7 @@ _SOCKET_TIMEOUT_MS = 10_000
 #: How soon a topic that was made, or has grown, is noticed.
 _METADATA_REFRESH_MS = 30_000
 
-Configuration = dict[str, str | int | float | bool]
+Configuration = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class KafkaConnection:
         """Return librdkafka's configuration: `own` beats the options, these beat the defaults."""
         defaults: Configuration = {
             "client.id": "soma",
-            "log_level": 0,  # what goes wrong is raised or reported, not printed
+            "logger": _silence(),
             "socket.timeout.ms": _SOCKET_TIMEOUT_MS,
             "socket.connection.setup.timeout.ms": _SOCKET_TIMEOUT_MS,
             "socket.keepalive.enable": True,
@@ -44,3 +46,10 @@ class KafkaConnection:
             "topic.metadata.refresh.interval.ms": _METADATA_REFRESH_MS,
         }
         return {**defaults, **self.options, "bootstrap.servers": self.servers, **own}
+
+
+def _silence() -> logging.Logger:
+    """Return where the client's own words go: what goes wrong is raised or reported instead."""
+    logger = logging.Logger("librdkafka")
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -49,31 +48,27 @@ class KafkaDeadLetters:
         What was sent is remembered after it is acknowledged: a replay that breaks off may send its
         last messages again.
         """
-        section = Section(
-            self._connection, DEAD_LETTER_TOPIC, f"{self._group_prefix}replay.{topic}"
-        )
-        sent = 0
+        group = f"{self._group_prefix}replay.{topic}"
+        section = Section(self._connection, DEAD_LETTER_TOPIC, group)
         with translated():
-            try:
-                await asyncio.to_thread(section.open)
-                while sent < limit:
-                    batch = await asyncio.to_thread(
-                        section.read,
-                        lambda message: message.headers.get("dlq-topic") == topic,
-                        min(_BATCH_MAX, limit - sent),
-                    )
-                    await self._send_back(batch, topic)
-                    await asyncio.to_thread(section.remember)
-                    sent += len(batch)
-                    if section.ended:
-                        break
-            finally:
-                await asyncio.to_thread(section.close)
-        return sent
+            async with section:
+                return await self._replayed(section, topic, limit)
 
     async def close(self) -> None:
         """Let the connections go."""
         await self._producer.close()
+
+    async def _replayed(self, section: Section, topic: str, limit: int) -> int:
+        def wanted(message: Message) -> bool:
+            return message.headers.get("dlq-topic") == topic
+
+        sent = 0
+        while sent < limit and not section.ended:
+            batch = await section.read(wanted, min(_BATCH_MAX, limit - sent))
+            await self._send_back(batch, topic)
+            await section.remember()
+            sent += len(batch)
+        return sent
 
     async def _send_back(self, batch: list[Message], topic: str) -> None:
         cluster_topic = self._connection.topic(topic)

@@ -1,12 +1,16 @@
-"""One member of a consumer group: it reads, keeps its membership while others work, commits."""
+"""One member of a consumer group: it reads, keeps its membership while others work, commits.
+
+The client's asyncio consumer holds its thread until the event loop has run a callback, also when
+the loop is gone. So this is its blocking consumer on one thread, whose callbacks only leave word.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from adapters.kafka.connection import Configuration
 from adapters.kafka.failures import Outage, Report, translated, unavailable
@@ -16,14 +20,16 @@ from domain.errors import BrokerUnavailable
 from domain.messaging import Message
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, TopicPartition
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
     from confluent_kafka import Message as KafkaMessage
-    from confluent_kafka.aio import AIOConsumer
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.25
 #: A batch that takes longer than this is worked on while fetching is paused.
 _PATIENCE_SECONDS = 2.0
-_COMMIT_SECONDS = 10.0
+#: What a commit is answered whose partitions are about to go to others, or have gone.
+_GROUP_CHANGED = ("ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS")
 _RETRY_SECONDS = 1.0
 
 
@@ -47,10 +53,9 @@ class KafkaMember:
         self._cluster_topic = cluster_topic
         self._batch_max = batch_max
         self._outage = Outage(report)
-        # The second thread closes while a call that does not come back holds the first.
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="kafka-consumer")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-consumer")
         self._turn = asyncio.Lock()
-        self._consumer: AIOConsumer | None = None
+        self._consumer: Consumer | None = None
         self._delivered: dict[int, Delivered] = {}
         self._committed: dict[int, int] = {}
         self._held: list[KafkaMessage] = []
@@ -79,7 +84,7 @@ class KafkaMember:
                 await self._leave()
         except TimeoutError:
             self._outage.noticed(BrokerUnavailable("Kafka did not let a consumer go in time"))
-        self._threads.shutdown(wait=False)
+        self._thread.shutdown(wait=False)
 
     async def batches(self) -> AsyncIterator[list[Message]]:
         """Iterate over what arrives, as long as the membership lasts."""
@@ -92,7 +97,7 @@ class KafkaMember:
             yield batch
 
     async def done(self, messages: Sequence[Message], /) -> None:
-        """Commit what is settled; a commit that fails is tried again later."""
+        """Commit what is settled, without waiting for the answer; leaving the block does."""
         for message in messages:
             delivered = self._delivered.get(message.partition)
             if delivered is not None:
@@ -127,15 +132,16 @@ class KafkaMember:
         consumer = self._opened()
         await self._commit()
         if self._paused:
-            await consumer.resume(await consumer.assignment())
+            await self._run(lambda: consumer.resume(consumer.assignment()))
             self._paused = False
         held, self._held = self._held, []
         if not held:
             # The first as soon as it is there, then whatever came with it.
-            first = await consumer.poll(_POLL_SECONDS)
+            first = await self._run(lambda: consumer.poll(_POLL_SECONDS))
             held = [] if first is None else [first]
         if held and len(held) < self._batch_max:
-            held += await consumer.consume(self._batch_max - len(held), 0)
+            room = self._batch_max - len(held)
+            held += await self._run(lambda: consumer.consume(room, 0))
         await self._notice_assignment()
         return self._handed_out(self._sound(held))
 
@@ -176,9 +182,9 @@ class KafkaMember:
     async def _poll_paused(self) -> None:
         consumer = self._opened()
         # Again each time: partitions that have come meanwhile are not paused.
-        await consumer.pause(await consumer.assignment())
+        await self._run(lambda: consumer.pause(consumer.assignment()))
         self._paused = True
-        message = await consumer.poll(0)
+        message = await self._run(lambda: consumer.poll(0))
         if message is not None:
             self._held.append(message)
         await self._notice_assignment()
@@ -186,21 +192,28 @@ class KafkaMember:
 
     async def _notice_assignment(self) -> None:
         """Forget what partitions that went to others had; their messages come again there."""
-        assigned = {place.partition for place in await self._opened().assignment()}
+        assigned = {place.partition for place in await self._run(self._opened().assignment)}
         for partition in self._delivered.keys() - assigned:
             del self._delivered[partition]
             self._committed.pop(partition, None)
         for partition in assigned - self._delivered.keys():
             self._delivered[partition] = Delivered()
 
-    async def _joined(self) -> AIOConsumer:
-        from confluent_kafka.aio import AIOConsumer
+    async def _joined(self) -> Consumer:
+        from confluent_kafka import Consumer
 
-        # The client puts its own functions into the configuration: it gets a copy.
-        consumer = AIOConsumer(
-            {**self._configuration, "error_cb": self._heard}, executor=self._threads
-        )
-        await consumer.subscribe([self._cluster_topic])
+        loop = asyncio.get_running_loop()
+
+        def heard(error: KafkaError) -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody is interested any more
+                loop.call_soon_threadsafe(self._heard, error)
+
+        def answered(error: KafkaError | None, places: list[TopicPartition]) -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._answered, error, places)
+
+        consumer = Consumer({**self._configuration, "error_cb": heard, "on_commit": answered})
+        await self._run(lambda: consumer.subscribe([self._cluster_topic]))
         self._delivered.clear()
         self._committed.clear()
         self._held.clear()
@@ -212,36 +225,38 @@ class KafkaMember:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             with self._waiting_out():
-                await consumer.close()
+                await self._run(consumer.close)
 
-    async def _heard(self, error: KafkaError) -> None:
+    def _heard(self, error: KafkaError) -> None:
         self._outage.noticed(unavailable(error))
 
     # --- Commits ---------------------------------------------------------------------------------
 
     async def _commit(self) -> None:
-        """Commit what is settled and not committed yet; needs the turn."""
+        """Send off what is settled and not sent yet; needs the turn.
+
+        Nobody waits for the answer: a client that waits for it does not poll, and while it does
+        not poll a group that changes cannot give it one.
+        """
         due = {
             partition: delivered.settled
             for partition, delivered in self._delivered.items()
             if delivered.settled is not None and delivered.settled != self._committed.get(partition)
         }
-        if not due or self._consumer is None:
-            return
-        with self._waiting_out():
-            try:
-                async with asyncio.timeout(_COMMIT_SECONDS):
-                    places = await self._consumer.commit(
-                        offsets=self._places(due), asynchronous=False
-                    )
-            except TimeoutError as error:
-                raise BrokerUnavailable("Kafka did not answer a commit in time") from error
-            for place in places:
-                if place.error is None:
-                    self._committed[place.partition] = due[place.partition]
-                else:
-                    raise unavailable(place.error)
-            self._outage.over()
+        if due and self._consumer is not None:
+            commit, places = self._consumer.commit, self._places(due)
+            with self._waiting_out():
+                await self._run(lambda: commit(offsets=places, asynchronous=True))
+                self._committed.update(due)
+
+    def _answered(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """Hear what became of a commit; one that failed is sent again at the next turn."""
+        failed = [place for place in places if error is not None or place.error is not None]
+        for place in failed:
+            self._committed.pop(place.partition, None)
+        reason = error or next((place.error for place in failed), None)
+        if reason is not None and reason.name() not in _GROUP_CHANGED:
+            self._outage.noticed(unavailable(reason))
 
     def _places(self, offsets: dict[int, int]) -> list[TopicPartition]:
         from confluent_kafka import TopicPartition
@@ -262,6 +277,9 @@ class KafkaMember:
         except BrokerUnavailable as error:
             self._outage.noticed(error)
 
-    def _opened(self) -> AIOConsumer:
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _opened(self) -> Consumer:
         assert self._consumer is not None
         return self._consumer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from adapters.kafka.connection import Configuration, KafkaConnection
 from adapters.kafka.failures import unavailable
@@ -16,17 +18,21 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
     from confluent_kafka import Message as KafkaMessage
 
+T = TypeVar("T")
+
 
 class Section:
-    """Reads without being a member of the group; every call blocks, within the time limit.
+    """Reads without being a member of the group, on a thread of its own.
 
-    Raises `KafkaException` or `BrokerUnavailable`.
+    Every call ends within the connection's timeout; raises `KafkaException` or
+    `BrokerUnavailable`.
     """
 
     def __init__(self, connection: KafkaConnection, topic: str, group: str) -> None:
         self._connection = connection
         self._topic = topic
         self._group = group
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-section")
         self._consumer: Consumer | None = None
         self._ends: dict[int, int] = {}
         self._next: dict[int, int] = {}
@@ -36,17 +42,45 @@ class Section:
         """Whether all that lay there at the beginning was read."""
         return not self._ends
 
-    def open(self) -> None:
+    async def __aenter__(self) -> Section:
         """Find out where the section begins and ends."""
+        try:
+            await self._run(self._open)
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the connection go."""
+        await self._leave()
+
+    async def read(self, wanted: Callable[[Message], bool], limit: int) -> list[Message]:
+        """Return the next messages that are wanted; fewer than `limit` only at the end."""
+        return await self._run(lambda: self._read(wanted, limit))
+
+    async def remember(self) -> None:
+        """Let the group begin after what was read, next time."""
+        await self._run(self._remember)
+
+    async def _leave(self) -> None:
+        await self._run(self._close)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _open(self) -> None:
         from confluent_kafka import Consumer, TopicPartition
 
         consumer = self._consumer = Consumer(self._configuration())
         timeout = self._connection.timeout_seconds
         name = self._connection.topic(self._topic)
         described = consumer.list_topics(name, timeout=timeout).topics[name]
-        places = consumer.committed(
-            [TopicPartition(name, partition) for partition in described.partitions], timeout=timeout
-        )
+        places = [TopicPartition(name, partition) for partition in described.partitions]
+        if not places:
+            return  # the topic is not there yet, and so is nothing in it
+        places = consumer.committed(places, timeout=timeout)
         begins = []
         for place in places:
             low, high = consumer.get_watermark_offsets(place, timeout=timeout)
@@ -57,8 +91,7 @@ class Section:
                 begins.append(TopicPartition(name, place.partition, begin))
         consumer.assign(begins)
 
-    def read(self, wanted: Callable[[Message], bool], limit: int) -> list[Message]:
-        """Return the next messages that are wanted; fewer than `limit` only at the end."""
+    def _read(self, wanted: Callable[[Message], bool], limit: int) -> list[Message]:
         found: list[Message] = []
         deadline = time.monotonic() + self._connection.timeout_seconds
         while self._ends and len(found) < limit:
@@ -72,14 +105,12 @@ class Section:
                 raise BrokerUnavailable(f"Kafka hands out nothing of the topic {self._topic!r}")
         return found
 
-    def remember(self) -> None:
-        """Let the group begin after what was read, next time."""
+    def _remember(self) -> None:
         if self._next:
             self._opened().commit(offsets=self._places(self._next), asynchronous=False)
             self._next.clear()
 
-    def close(self) -> None:
-        """Let the connection go."""
+    def _close(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
@@ -126,5 +157,6 @@ class Section:
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "allow.auto.create.topics": False,
             }
         )

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -103,13 +103,12 @@ def kafka_connection(servers: str, *, timeout_seconds: float = 10.0) -> KafkaCon
     return KafkaConnection(servers=servers, topic_prefix=prefix, timeout_seconds=timeout_seconds)
 
 
-def membership(connection: KafkaConnection) -> Membership:
+def membership(connection: KafkaConnection, *, close_timeout_seconds: float = 10.0) -> Membership:
     """Return how members behave in tests, in groups that nobody else uses."""
-    return Membership(
+    return replace(
+        IMPATIENT,
         group_prefix=connection.topic_prefix,
-        batch_max=IMPATIENT.batch_max,
-        session_timeout_seconds=IMPATIENT.session_timeout_seconds,
-        heartbeat_seconds=IMPATIENT.heartbeat_seconds,
+        close_timeout_seconds=close_timeout_seconds,
     )
 
 

