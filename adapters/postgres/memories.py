@@ -58,6 +58,8 @@ class PostgresMemories:
 
         Who reads in order to change must see what the writer before made of it.
         """
+        if not ids:
+            return {}
         if self._session.writing:
             await lock_namespaces_of(self._session, storable(ids))
         rows = await self._session.rows(
@@ -173,17 +175,22 @@ class PostgresMemories:
 
     async def session_places(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, SessionPlace]:
         """Return the session neighbours of those ids that are live and have a session."""
+        if not ids:
+            return {}
         rows = await self._session.rows(_PLACES, [storable(ids)])
         return {MemoryId(id): SessionPlace(before, after) for id, before, after in rows}
 
     async def by_content(self, namespace: Namespace, hashes: Sequence[str], /) -> dict[str, Memory]:
         """Return the oldest live memory for each content hash; a change holds the counter first."""
         await self._hold(namespace)
+        # One look into the index for each: asked for all at once, a planner that does not know
+        # yet how large the namespace has become reads all of it.
         rows = await self._session.rows(
-            f"SELECT DISTINCT ON (m.content_hash) {SELECTED} FROM {_JOINED}"
-            " WHERE n.path = %s AND m.content_hash = ANY(%s::text[]) AND m.forgotten_at IS NULL"
-            " ORDER BY m.content_hash, m.created_at, m.id",
-            [namespace, storable(hashes)],
+            f"SELECT {SELECTED} FROM namespaces n CROSS JOIN unnest(%s::text[]) w (hash)"
+            " CROSS JOIN LATERAL (SELECT * FROM memories WHERE namespace_id = n.id"
+            " AND content_hash = w.hash AND forgotten_at IS NULL ORDER BY created_at, id LIMIT 1) m"
+            " WHERE n.path = %s",
+            [storable(set(hashes)), namespace],
         )
         return {memory.content_hash: memory for memory in map(memory_of, rows)}
 

@@ -31,6 +31,9 @@ class Session:
         self.writing = writing
         #: Ids of the namespaces whose counters this transaction holds, by path.
         self.locked: dict[str, int] = {}
+        #: Number, namespace id and version of the memories that this transaction has added and
+        #: not changed since: nobody else knows them, so they need no lock and no lookup.
+        self.added: dict[str, tuple[int, int, int]] = {}
 
     async def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a statement."""
@@ -52,19 +55,22 @@ class Session:
     async def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Insert rows as they are: a single one plainly, several by COPY."""
         waiting = list(rows)
-        if not waiting:
-            return
-        names = ", ".join(columns)
-        if len(waiting) == 1:
+        if len(waiting) > 1:
+            await self.copy(table, columns, waiting)
+        elif waiting:
             marks = ", ".join(["%s"] * len(columns))
+            names = ", ".join(columns)
             await self.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", waiting[0])  # noqa: S608
-            return
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        """Insert rows by COPY, which also takes the values of identity columns."""
+        names = ", ".join(columns)
         async with (
             self._talking(),
             self._connection.cursor() as cursor,
             cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
         ):
-            for row in waiting:
+            for row in rows:
                 await copy.write_row(row)
 
     async def begin(self, statement: str, *, within_seconds: float) -> None:
