@@ -40,7 +40,7 @@ async def add(session: Session, memories: Sequence[Memory], actor: str) -> None:
         "SELECT nextval(pg_get_serial_sequence('memories', 'number')) FROM generate_series(1, %s)",
         [len(memories)],
     )
-    placed = {
+    placed: dict[str, tuple[int, int, int]] = {
         memory.id: (number, spaces[memory.namespace], memory.version)
         for memory, (number,) in zip(memories, numbers, strict=True)
     }

@@ -29,8 +29,10 @@ _CHECK_TIMEOUT_SECONDS = 3600.0
 class PostgresStore:
     """Implements `domain.ports.CanonicalStore`; construct, `open`, use, `close`.
 
-    Any number of processes share one database. A change that PostgreSQL gives up (a deadlock, a
-    broken connection) raises `StoreUnavailable`: only who made it can make it again.
+    Any number of processes share one database. To begin is tried again when a connection turns
+    out to be broken. A change that PostgreSQL gives up in favour of another raises
+    `ChangeCollided`, one whose connection breaks `StoreUnavailable`: only who made it can make it
+    again, and only the first of the two knows that nothing was committed.
     """
 
     def __init__(
