@@ -14,7 +14,7 @@ from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
 from adapters.postgres.rows import COLUMNS, body_of, facts_of, micros, storable, values_of
 from adapters.postgres.session import Session
 from adapters.postgres.versions import VERSION_COLUMNS
-from domain.memory import Memory
+from domain.memory import Memory, MemoryId
 
 _INSERTED = ("number", "namespace_id", "id", "recorded_by", "facts", *COLUMNS)
 _UPDATE = (
@@ -114,13 +114,14 @@ async def erase(session: Session, ids: Sequence[str], at: datetime, actor: str) 
     """Blank every row among `ids`, live or forgotten, and its history."""
     await _let_go(session, ids)
     rows = await session.rows(
-        "SELECT number FROM memories WHERE id = ANY(%s::text[]) AND erased_at IS NULL"
-        " ORDER BY number FOR UPDATE",
+        "SELECT number, id, version FROM memories WHERE id = ANY(%s::text[])"
+        " AND erased_at IS NULL ORDER BY number FOR UPDATE",
         [storable(ids)],
     )
-    numbers = [number for (number,) in rows]
+    numbers = [number for number, _, _ in rows]
     if not numbers:
         return
+    session.erased.update({MemoryId(id): version for _, id, version in rows})
     await session.run("DELETE FROM memory_versions WHERE memory = ANY(%s::bigint[])", [numbers])
     await session.run(_ERASE, [micros(at), micros(at), numbers])
     await _audit(session, "erase", numbers, at, actor)

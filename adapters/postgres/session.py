@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from adapters.postgres.failures import translated
+from domain.memory import MemoryId
 
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
@@ -34,6 +35,10 @@ class Session:
         #: Number, namespace id and version of the memories that this transaction has added and
         #: not changed since: nobody else knows them, so they need no lock and no lookup.
         self.added: dict[str, tuple[int, int, int]] = {}
+        #: Bodies that were not in the cache: (memory id, body) by key.
+        self.bodies_read: dict[str, tuple[str, bytes]] = {}
+        #: Erased memories with their last version.
+        self.erased: dict[MemoryId, int] = {}
 
     async def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a statement."""
