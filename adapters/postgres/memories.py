@@ -84,8 +84,9 @@ class PostgresMemories:
         inside, inside_parameters = scope_sql(scope)
         rows = await self._session.rows(
             f"SELECT p.epoch, p.seq, found.* FROM (SELECT {position_sql(inside)}) p (epoch, seq)"
-            f" LEFT JOIN LATERAL (SELECT {self._selected} FROM {_JOINED} WHERE m.id = ANY(%s::text[])"
-            f" AND m.forgotten_at IS NULL AND {within} AND ({passes})) found ON true",
+            f" LEFT JOIN LATERAL (SELECT {self._selected} FROM {_JOINED}"
+            " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL"
+            f" AND {within} AND ({passes})) found ON true",
             [*inside_parameters, storable(ids), *scope_parameters, *parameters],
         )
         epoch, seq = rows[0][:2]
