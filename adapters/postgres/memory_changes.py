@@ -44,7 +44,7 @@ async def add(session: Session, memories: Sequence[Memory], actor: str) -> None:
         memory.id: (number, spaces[memory.namespace], memory.version)
         for memory, (number,) in zip(memories, numbers, strict=True)
     }
-    await session.copy(
+    await session.insert(
         "memories",
         _INSERTED,
         [

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 
 from adapters.postgres.failures import translated
 from domain.memory import MemoryId
@@ -58,25 +59,17 @@ class Session:
             return (await self._connection.execute(statement, parameters)).rowcount
 
     async def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Insert rows as they are: a single one plainly, several by COPY."""
+        """Insert rows as they are, identity columns too: one plainly, several by COPY."""
         waiting = list(rows)
         if len(waiting) > 1:
-            await self.copy(table, columns, waiting)
+            await self._copy(table, columns, waiting)
         elif waiting:
             marks = ", ".join(["%s"] * len(columns))
             names = ", ".join(columns)
-            await self.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", waiting[0])  # noqa: S608
-
-    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Insert rows by COPY, which also takes the values of identity columns."""
-        names = ", ".join(columns)
-        async with (
-            self._talking(),
-            self._connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
-        ):
-            for row in rows:
-                await copy.write_row(row)
+            await self.run(
+                f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE VALUES ({marks})",  # noqa: S608
+                waiting[0],
+            )
 
     async def begin(self, statement: str, *, within_seconds: float) -> None:
         """Start the transaction."""
@@ -98,6 +91,10 @@ class Session:
         self._over = True
         if self._connection.closed:
             return
+        if self._connection.info.transaction_status is TransactionStatus.ACTIVE:
+            # Cancelled in the middle of a COPY: the server undoes it when the line is cut.
+            await self._connection.close()
+            return
         done = asyncio.ensure_future(self._end("ROLLBACK"))
         try:
             await asyncio.shield(done)
@@ -107,6 +104,16 @@ class Session:
         finally:
             if done.done() and not done.cancelled() and done.exception() is not None:
                 await self._connection.close()
+
+    async def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        names = ", ".join(columns)
+        async with (
+            self._talking(),
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                await copy.write_row(row)
 
     async def _end(self, statement: str) -> None:
         async with self._patience(self._silence_seconds):
