@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from application.sequencing import Sequencer
 from domain.draft import Wait
-from domain.errors import EmbedderUnavailable
+from domain.errors import ChangeCollided, EmbedderUnavailable
 from domain.events import EventType
 from domain.lexical import AnalysedText
 from domain.memory import Memory, MemoryId
@@ -161,7 +162,9 @@ class Indexer:
             async with asyncio.timeout(self.wait_seconds):
                 for _ in range(FILL_ROUNDS_MAX):
                     for start in range(0, len(ids), EMBED_CHUNK):
-                        await self._fill_chunk(ids[start : start + EMBED_CHUNK])
+                        # What a collision leaves out is still pending in the next round.
+                        with suppress(ChangeCollided):
+                            await self._fill_chunk(ids[start : start + EMBED_CHUNK])
                     async with self.store.reading() as tx:
                         if not await tx.embeddings.pending(model, ids):
                             return True

@@ -86,15 +86,17 @@ class Planner:
         policies = {}
         for path in dict.fromkeys(Namespace(d.namespace) for d in drafts):
             policies[path] = await tx.namespaces.policy(path)
-        candidates = [
+        checked = [
             self._checked(index, draft, checks, policies[Namespace(draft.namespace)])
             for index, draft in enumerate(drafts)
         ]
         plan = Plan()
-        lookup = await _Known.read(tx, candidates, drafts)
-        for draft, candidate in zip(drafts, candidates, strict=True):
+        lookup = await _Known.read(tx, [candidate for candidate, _ in checked], drafts)
+        for draft, (candidate, vector) in zip(drafts, checked, strict=True):
             rules = _Rules(checks, policies[candidate.namespace])
-            self._place(plan, lookup, draft, candidate, rules)
+            settled = self._place(plan, lookup, draft, candidate, rules)
+            if vector is not None:
+                plan.vectors[settled.id] = vector
         return plan
 
     def given_embeddings(self, plan: Plan) -> list[Embedding]:
@@ -112,11 +114,12 @@ class Planner:
             raise DimensionMismatch("vector", expected=expected, actual=len(values))
         return unit_vector(values)
 
-    def _checked(self, index: int, draft: Draft, checks: Checks, policy: NamespacePolicy) -> Memory:
+    def _checked(
+        self, index: int, draft: Draft, checks: Checks, policy: NamespacePolicy
+    ) -> tuple[Memory, Vector | None]:
         try:
-            if draft.vector is not None:
-                self.checked_vector(draft.vector)
-            return new_memory(draft, id=self.new_id(), checks=checks, policy=policy)
+            vector = None if draft.vector is None else self.checked_vector(draft.vector)
+            return new_memory(draft, id=self.new_id(), checks=checks, policy=policy), vector
         except (InvalidInput, TooLarge) as error:
             raise error.within(f"memories[{index}]") from error
 
@@ -127,7 +130,7 @@ class Planner:
         draft: Draft,
         candidate: Memory,
         rules: _Rules,
-    ) -> None:
+    ) -> Memory:
         stored = lookup.find(draft, candidate)
         if stored is None:
             plan.added[candidate.id] = candidate
@@ -137,8 +140,7 @@ class Planner:
         lookup.keep(settled)
         plan.order.append(settled.id)
         plan.known.append(stored is not None)
-        if draft.vector is not None:
-            plan.vectors[settled.id] = self.checked_vector(draft.vector)
+        return settled
 
     @staticmethod
     def _again(

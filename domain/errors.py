@@ -16,6 +16,7 @@ SomaError
 ├── TooLarge                     a configured limit is exceeded
 ├── Unavailable                  something outside does not answer
 │   ├── StoreUnavailable
+│   │   └── ChangeCollided        two changes got in each other's way: this one left no trace
 │   ├── EmbedderUnavailable
 │   ├── IndexUnavailable         the vector index; recall goes on without it
 │   ├── CacheUnavailable         the cache; it is never raised to a caller, only reported
@@ -164,6 +165,10 @@ class Unavailable(SomaError):
 
 class StoreUnavailable(Unavailable):
     """The canonical store does not answer."""
+
+
+class ChangeCollided(StoreUnavailable):
+    """Two changes got in each other's way; this one left no trace and can be made again."""
 
 
 class EmbedderUnavailable(Unavailable):

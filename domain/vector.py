@@ -42,7 +42,7 @@ def unit_vector(values: Sequence[float], field: str = "vector") -> Vector:
     """Normalise given numbers to a unit vector; raise `InvalidInput` for what has no direction."""
     if not values:
         raise InvalidInput(field, "is empty")
-    if not all(math.isfinite(value) for value in values):
+    if not all(map(math.isfinite, values)):
         raise InvalidInput(field, "holds a number that is not finite")
     norm = math.hypot(*values)
     if norm == 0 or not math.isfinite(norm):

@@ -42,6 +42,7 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.TooLarge: Outcome(413, "Larger than the limit", "too-large"),
     errors.Unavailable: Outcome(503, "Temporarily unavailable", "unavailable"),
     errors.StoreUnavailable: Outcome(503, "The store does not answer", "store-unavailable"),
+    errors.ChangeCollided: Outcome(503, "Too many changes at once: try again", "change-collided"),
     errors.EmbedderUnavailable: Outcome(
         503, "The embedder does not answer", "embedder-unavailable"
     ),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from domain.errors import StoreUnavailable
+from domain.errors import ChangeCollided, StoreUnavailable
 
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 # Neither is an OperationalError: a standby that was promoted away, a transaction left waiting.
@@ -28,7 +28,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except _AGAIN as error:
-        raise StoreUnavailable("two changes got in each other's way: try again") from error
+        raise ChangeCollided("two changes got in each other's way: try again") from error
     except errors.QueryCanceled as error:
         raise StoreUnavailable("PostgreSQL took too long for a statement") from error
     except (psycopg.OperationalError, *_ALSO_UNAVAILABLE) as error:

@@ -38,12 +38,16 @@ class PostgresLexicon:
 
     async def put(self, texts: Mapping[MemoryId, AnalysedText], /) -> None:
         """Index or re-index live memories and keep the namespace's statistics exact."""
-        await lock_namespaces_of(self._session, texts)
-        rows = await self._session.rows(
-            "SELECT id, number, namespace_id FROM memories"
-            " WHERE id = ANY(%s::text[]) AND forgotten_at IS NULL",
-            [list(texts)],
-        )
+        added = self._session.added
+        rows = [(id, *added[id][:2]) for id in texts if id in added]
+        others = [id for id in texts if id not in added]
+        if others:
+            await lock_namespaces_of(self._session, others)
+            rows += await self._session.rows(
+                "SELECT id, number, namespace_id FROM memories"
+                " WHERE id = ANY(%s::text[]) AND forgotten_at IS NULL",
+                [others],
+            )
         if len(rows) != len(texts):
             missing = sorted(set(texts) - {id for id, _, _ in rows})
             raise AssertionError(f"cannot index what is not live: {missing}")

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.postgres import memory_changes
+from adapters.postgres.bodies import SELECTED_WITHOUT_BODIES, Bodies
 from adapters.postgres.feed import position_sql
 from adapters.postgres.filters import filter_sql
 from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
 from adapters.postgres.rows import (
     SELECTED,
+    Row,
     memory_of,
     memory_of_body,
     micros,
@@ -50,36 +52,46 @@ _PLACES = (
 class PostgresMemories:
     """Implements `domain.ports.Memories`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, bodies: Bodies | None = None) -> None:
         self._session = session
+        # A change sees versions that may never be committed: they are no cache's business.
+        self._bodies = None if session.writing else bodies
+        self._selected = SELECTED if self._bodies is None else SELECTED_WITHOUT_BODIES
 
     async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
         """Return the live ones among `ids`; a change holds their counters first.
 
         Who reads in order to change must see what the writer before made of it.
         """
+        if not ids:
+            return {}
         if self._session.writing:
             await lock_namespaces_of(self._session, storable(ids))
         rows = await self._session.rows(
-            f"SELECT {SELECTED} FROM {_JOINED}"
+            f"SELECT {self._selected} FROM {_JOINED}"
             " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL",
             [storable(ids)],
         )
-        return {memory.id: memory for memory in map(memory_of, rows)}
+        return {memory.id: memory for memory in map(memory_of, await self._completed(rows))}
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
-        """Return those of `ids` that are live, in scope and pass, with the heads: one statement."""
+        """Return those of `ids` that are live, in scope and pass, with the heads: one statement.
+
+        With a cache, large bodies that it lacks are read by a second one in the same snapshot.
+        """
         within, scope_parameters = within_sql(scope)
         passes, parameters = filter_sql(filter)
         inside, inside_parameters = scope_sql(scope)
         rows = await self._session.rows(
             f"SELECT p.epoch, p.seq, found.* FROM (SELECT {position_sql(inside)}) p (epoch, seq)"
-            f" LEFT JOIN LATERAL (SELECT {SELECTED} FROM {_JOINED} WHERE m.id = ANY(%s::text[])"
-            f" AND m.forgotten_at IS NULL AND {within} AND ({passes})) found ON true",
+            f" LEFT JOIN LATERAL (SELECT {self._selected} FROM {_JOINED}"
+            " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL"
+            f" AND {within} AND ({passes})) found ON true",
             [*inside_parameters, storable(ids), *scope_parameters, *parameters],
         )
         epoch, seq = rows[0][:2]
-        found = [memory_of(row[2:]) for row in rows if row[2] is not None]
+        bare = [row[2:] for row in rows if row[2] is not None]
+        found = [memory_of(row) for row in await self._completed(bare)]
         return Verified({memory.id: memory for memory in found}, FeedPosition(epoch, int(seq)))
 
     async def find(
@@ -173,17 +185,22 @@ class PostgresMemories:
 
     async def session_places(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, SessionPlace]:
         """Return the session neighbours of those ids that are live and have a session."""
+        if not ids:
+            return {}
         rows = await self._session.rows(_PLACES, [storable(ids)])
         return {MemoryId(id): SessionPlace(before, after) for id, before, after in rows}
 
     async def by_content(self, namespace: Namespace, hashes: Sequence[str], /) -> dict[str, Memory]:
         """Return the oldest live memory for each content hash; a change holds the counter first."""
         await self._hold(namespace)
+        # One look into the index for each: asked for all at once, a planner that does not know
+        # yet how large the namespace has become reads all of it.
         rows = await self._session.rows(
-            f"SELECT DISTINCT ON (m.content_hash) {SELECTED} FROM {_JOINED}"
-            " WHERE n.path = %s AND m.content_hash = ANY(%s::text[]) AND m.forgotten_at IS NULL"
-            " ORDER BY m.content_hash, m.created_at, m.id",
-            [namespace, storable(hashes)],
+            f"SELECT {SELECTED} FROM namespaces n CROSS JOIN unnest(%s::text[]) w (hash)"
+            " CROSS JOIN LATERAL (SELECT * FROM memories WHERE namespace_id = n.id"
+            " AND content_hash = w.hash AND forgotten_at IS NULL ORDER BY created_at, id LIMIT 1) m"
+            " WHERE n.path = %s",
+            [storable(set(hashes)), namespace],
         )
         return {memory.content_hash: memory for memory in map(memory_of, rows)}
 
@@ -219,6 +236,9 @@ class PostgresMemories:
     async def erase(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
         """Remove everything but the bare id; the server's vacuum takes the bytes."""
         await memory_changes.erase(self._session, ids, at, actor)
+
+    async def _completed(self, rows: list[Row]) -> list[Row]:
+        return rows if self._bodies is None else await self._bodies.complete(self._session, rows)
 
     async def _hold(self, namespace: Namespace) -> None:
         """Who looks for a twin in order to store must see what the writer before stored."""

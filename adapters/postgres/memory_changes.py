@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from adapters.postgres.embeddings import remove_vectors
@@ -14,9 +14,9 @@ from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
 from adapters.postgres.rows import COLUMNS, body_of, facts_of, micros, storable, values_of
 from adapters.postgres.session import Session
 from adapters.postgres.versions import VERSION_COLUMNS
-from domain.memory import Memory
+from domain.memory import Memory, MemoryId
 
-_INSERTED = ("id", "namespace_id", "recorded_by", "facts", *COLUMNS)
+_INSERTED = ("number", "namespace_id", "id", "recorded_by", "facts", *COLUMNS)
 _UPDATE = (
     f"UPDATE memories SET recorded_by = %s, facts = %s, {', '.join(f'{c} = %s' for c in COLUMNS)}"
     " WHERE number = %s"
@@ -33,15 +33,26 @@ _ERASE = (
 
 async def add(session: Session, memories: Sequence[Memory], actor: str) -> None:
     """Insert new memories; a known id is a mistake of the caller."""
+    if not memories:
+        return
     spaces = await lock_namespaces(session, (memory.namespace for memory in memories))
+    numbers = await session.rows(
+        "SELECT nextval(pg_get_serial_sequence('memories', 'number')) FROM generate_series(1, %s)",
+        [len(memories)],
+    )
+    placed: dict[str, tuple[int, int, int]] = {
+        memory.id: (number, spaces[memory.namespace], memory.version)
+        for memory, (number,) in zip(memories, numbers, strict=True)
+    }
     await session.insert(
         "memories",
         _INSERTED,
         [
-            (memory.id, spaces[memory.namespace], actor, facts_of(memory), *values_of(memory))
+            (*placed[memory.id][:2], memory.id, actor, facts_of(memory), *values_of(memory))
             for memory in memories
         ],
     )
+    session.added.update(placed)
     await _count(session, Counter(spaces[memory.namespace] for memory in memories))
 
 
@@ -57,6 +68,7 @@ async def replace(session: Session, memories: Sequence[Memory], actor: str) -> N
 
 
 async def _replace_once(session: Session, memories: dict[str, Memory], actor: str) -> None:
+    _changed(session, memories)
     await lock_namespaces_of(session, memories)
     rows = await session.rows(
         f"SELECT number, id, recorded_by, {', '.join(COLUMNS)} FROM memories"
@@ -102,13 +114,14 @@ async def erase(session: Session, ids: Sequence[str], at: datetime, actor: str) 
     """Blank every row among `ids`, live or forgotten, and its history."""
     await _let_go(session, ids)
     rows = await session.rows(
-        "SELECT number FROM memories WHERE id = ANY(%s::text[]) AND erased_at IS NULL"
-        " ORDER BY number FOR UPDATE",
+        "SELECT number, id, version FROM memories WHERE id = ANY(%s::text[])"
+        " AND erased_at IS NULL ORDER BY number FOR UPDATE",
         [storable(ids)],
     )
-    numbers = [number for (number,) in rows]
+    numbers = [number for number, _, _ in rows]
     if not numbers:
         return
+    session.erased.update({MemoryId(id): version for _, id, version in rows})
     await session.run("DELETE FROM memory_versions WHERE memory = ANY(%s::bigint[])", [numbers])
     await session.run(_ERASE, [micros(at), micros(at), numbers])
     await _audit(session, "erase", numbers, at, actor)
@@ -116,6 +129,7 @@ async def erase(session: Session, ids: Sequence[str], at: datetime, actor: str) 
 
 async def _let_go(session: Session, ids: Sequence[str]) -> list[int]:
     """Remove what is derived from the live ones among `ids`; return their numbers."""
+    _changed(session, ids)
     wanted = storable(set(ids))
     # Their links may be counted in other namespaces, whose counters are needed too.
     await lock_namespaces_of(session, [*wanted, *await sources_of_links_at(session, wanted)])
@@ -132,6 +146,11 @@ async def _let_go(session: Session, ids: Sequence[str]) -> list[int]:
         gone = Counter(namespace for _, _, namespace in rows)
         await _count(session, Counter({space: -number for space, number in gone.items()}))
     return numbers
+
+
+def _changed(session: Session, ids: Iterable[str]) -> None:
+    for id in ids:
+        session.added.pop(id, None)
 
 
 async def _count(session: Session, change: Counter[int]) -> None:

@@ -37,7 +37,7 @@ _WATERMARKS = (
 #
 # Only those that moved since the horizon are looked at, one by one (LIMIT keeps the planner, which
 # cannot know how few they are, from joining whole tables): with 100,000 namespaces of which 3 lag
-# this takes what 3 take, below a millisecond; when all of them lag, a tenth of a second.
+# this takes what 3 take, below a millisecond; when all of them lag, a quarter of a second.
 _LAGGING = (
     f"WITH present AS MATERIALIZED (SELECT {_EPOCH} AS epoch),"
     " lagging AS (SELECT l.*, m.change FROM feed_moves m CROSS JOIN LATERAL"

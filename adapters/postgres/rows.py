@@ -24,6 +24,7 @@ COLUMNS = (
 #: Selects what `memory_of` reads; needs `memories m` and `namespaces n`.
 SELECTED = "m.id, n.path, " + ", ".join(f"m.{column}" for column in COLUMNS)
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _KINDS = {kind.value: kind for kind in Kind}
 _NOBODY = Source()
 # From here on floats are whole numbers, and their shortest spelling is not their value.
@@ -53,7 +54,7 @@ def optional_moment(value: int | None) -> datetime | None:
 
 def to_json(value: object) -> str:
     """Return compact JSON; integers of any size and every float survive."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def exact_json(value: object) -> str:

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 
 from adapters.postgres.failures import translated
+from domain.memory import MemoryId
 
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
@@ -31,6 +33,13 @@ class Session:
         self.writing = writing
         #: Ids of the namespaces whose counters this transaction holds, by path.
         self.locked: dict[str, int] = {}
+        #: Number, namespace id and version of the memories that this transaction has added and
+        #: not changed since: nobody else knows them, so they need no lock and no lookup.
+        self.added: dict[str, tuple[int, int, int]] = {}
+        #: Bodies that were not in the cache: (memory id, body) by key.
+        self.bodies_read: dict[str, tuple[str, bytes]] = {}
+        #: Erased memories with their last version.
+        self.erased: dict[MemoryId, int] = {}
 
     async def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a statement."""
@@ -50,22 +59,17 @@ class Session:
             return (await self._connection.execute(statement, parameters)).rowcount
 
     async def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Insert rows as they are: a single one plainly, several by COPY."""
+        """Insert rows as they are, identity columns too: one plainly, several by COPY."""
         waiting = list(rows)
-        if not waiting:
-            return
-        names = ", ".join(columns)
-        if len(waiting) == 1:
+        if len(waiting) > 1:
+            await self._copy(table, columns, waiting)
+        elif waiting:
             marks = ", ".join(["%s"] * len(columns))
-            await self.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", waiting[0])  # noqa: S608
-            return
-        async with (
-            self._talking(),
-            self._connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
-        ):
-            for row in waiting:
-                await copy.write_row(row)
+            names = ", ".join(columns)
+            await self.run(
+                f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE VALUES ({marks})",  # noqa: S608
+                waiting[0],
+            )
 
     async def begin(self, statement: str, *, within_seconds: float) -> None:
         """Start the transaction."""
@@ -87,6 +91,10 @@ class Session:
         self._over = True
         if self._connection.closed:
             return
+        if self._connection.info.transaction_status is TransactionStatus.ACTIVE:
+            # Cancelled in the middle of a COPY: the server undoes it when the line is cut.
+            await self._connection.close()
+            return
         done = asyncio.ensure_future(self._end("ROLLBACK"))
         try:
             await asyncio.shield(done)
@@ -96,6 +104,16 @@ class Session:
         finally:
             if done.done() and not done.cancelled() and done.exception() is not None:
                 await self._connection.close()
+
+    async def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+        names = ", ".join(columns)
+        async with (
+            self._talking(),
+            self._connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                await copy.write_row(row)
 
     async def _end(self, statement: str) -> None:
         async with self._patience(self._silence_seconds):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.postgres.bodies import Bodies
 from adapters.postgres.checks import find_inconsistencies
 from adapters.postgres.failures import translated
 from adapters.postgres.migrate import migrate
+from adapters.postgres.records import PostgresSettings
 from adapters.postgres.session import Connection, Session
 from adapters.postgres.transaction import PostgresTransaction
 from domain.errors import StoreUnavailable
-from domain.ports import Finding, Transaction
+from domain.memory import MemoryId
+from domain.ports import Cache, Finding, Transaction
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 #: Each statement sees what was committed before it: after a wait for a counter, the newest state.
@@ -29,8 +32,10 @@ _CHECK_TIMEOUT_SECONDS = 3600.0
 class PostgresStore:
     """Implements `domain.ports.CanonicalStore`; construct, `open`, use, `close`.
 
-    Any number of processes share one database. A change that PostgreSQL gives up (a deadlock, a
-    broken connection) raises `StoreUnavailable`: only who made it can make it again.
+    Any number of processes share one database. To begin is tried again when a connection turns
+    out to be broken. A change that PostgreSQL gives up in favour of another raises
+    `ChangeCollided`, one whose connection breaks `StoreUnavailable`: only who made it can make it
+    again, and only the first of the two knows that nothing was committed.
     """
 
     def __init__(
@@ -40,11 +45,13 @@ class PostgresStore:
         connections_max: int = 10,
         statement_timeout_seconds: float = 30.0,
         waiting_timeout_seconds: float = 10.0,
+        bodies: Cache | None = None,
     ) -> None:
         self._url = url
         self._connections_max = connections_max
         self._statement_timeout_seconds = statement_timeout_seconds
         self._waiting_timeout_seconds = waiting_timeout_seconds
+        self._bodies = None if bodies is None else Bodies(bodies)
         self._pool: AsyncConnectionPool[Connection] | None = None
 
     async def open(self) -> None:
@@ -87,7 +94,9 @@ class PostgresStore:
     async def reading(self) -> AsyncIterator[Transaction]:
         """Open a snapshot."""
         async with self._session(_READ, writing=False) as session:
-            yield PostgresTransaction(session)
+            yield PostgresTransaction(session, self._bodies)
+        if self._bodies is not None and session.bodies_read:
+            await self._keep(self._bodies, session.bodies_read)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
@@ -95,6 +104,21 @@ class PostgresStore:
         async with self._session(_WRITE, writing=True) as session:
             yield PostgresTransaction(session)
             await session.commit()
+        if session.erased:
+            with suppress(StoreUnavailable):
+                await self.drop_bodies(session.erased)
+
+    async def drop_bodies(self, erased: Mapping[MemoryId, int]) -> bool:
+        """Remove cached bodies of erased memories, given their last versions.
+
+        Done after every erasure; to be done again on the event, in case the process had died.
+        False when the cache could not be asked. Raises `StoreUnavailable`.
+        """
+        if self._bodies is None:
+            return True
+        async with self._session(_READ, writing=False) as session:
+            epoch = await PostgresSettings(session).get("epoch")
+        return await self._bodies.drop(epoch or "", erased)
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the database cannot be read."""
@@ -173,6 +197,25 @@ class PostgresStore:
             " set_config('jit', 'off', false)",
             [timeout],
         )
+
+    async def _keep(self, bodies: Bodies, read: Mapping[str, tuple[str, bytes]]) -> None:
+        """Put bodies into the cache, and take back those of memories erased meanwhile."""
+        ids = {id for id, _ in read.values()}
+        erased = ids
+        try:
+            await bodies.keep(read)
+            async with self._session(_READ, writing=False) as session:
+                rows = await session.rows(
+                    "SELECT id FROM memories WHERE id = ANY(%s::text[]) AND erased_at IS NOT NULL",
+                    [list(ids)],
+                )
+            erased = {id for (id,) in rows}
+        except StoreUnavailable:
+            # What was asked for has been answered; nothing unchecked stays in the cache.
+            pass
+        finally:
+            if erased:
+                await bodies.take_back([key for key, (id, _) in read.items() if id in erased])
 
     def _opened(self) -> AsyncConnectionPool[Connection]:
         if self._pool is None:

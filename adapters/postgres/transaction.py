@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.postgres.bodies import Bodies
 from adapters.postgres.embeddings import PostgresEmbeddings
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.fences import PostgresFences
@@ -31,8 +32,8 @@ from domain.ports import (
 class PostgresTransaction:
     """Implements `domain.ports.Transaction`."""
 
-    def __init__(self, session: Session) -> None:
-        self.memories: Memories = PostgresMemories(session)
+    def __init__(self, session: Session, bodies: Bodies | None = None) -> None:
+        self.memories: Memories = PostgresMemories(session, bodies)
         self.versions: Versions = PostgresVersions(session)
         self.links: Links = PostgresLinks(session)
         self.feed: Feed = PostgresFeed(session)

@@ -179,12 +179,21 @@ async def test_a_cancelled_writer_leaves_no_trace_and_the_store_goes_on(
     assert await store.check() == []
 
 
-async def test_a_writer_cancelled_at_any_moment_is_whole_or_absent(store: CanonicalStore) -> None:
-    memories = [a_memory(f"memory {number}") for number in range(60)]
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_writer_cancelled_at_any_moment_is_whole_or_absent(
+    store: CanonicalStore, size: int
+) -> None:
+    memories = [[a_memory(f"memory {number} {n}") for n in range(size)] for number in range(60)]
 
     async def write(tx: Transaction, head: int, number: int) -> None:
-        await add(tx, memories[number])
-        await tx.feed.append(events(HOME, head + 1, head + 1, memories[number].id))
+        await add(tx, *memories[number])
+        await tx.feed.append(
+            [
+                event
+                for place, memory in enumerate(memories[number], start=head + 1)
+                for event in events(HOME, place, place, memory.id)
+            ]
+        )
 
     async def change(number: int) -> None:
         async with store.writing() as tx:
@@ -200,8 +209,8 @@ async def test_a_writer_cancelled_at_any_moment_is_whole_or_absent(store: Canoni
             await task
 
     async with store.reading() as tx:
-        found = await tx.memories.find(exactly(), Filter(), limit=100)
-        feed = await tx.feed.after(HOME, 0, limit=100)
+        found = await tx.memories.find(exactly(), Filter(), limit=200)
+        feed = await tx.feed.after(HOME, 0, limit=200)
     assert {event.memory_id for event in feed} == set(ids(found))
     assert await store.check() == []
 
