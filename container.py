@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from dependency_injector import containers, providers
 
@@ -55,6 +55,7 @@ from application.background import BackgroundIndexing
 from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
+from application.following import Follower
 from application.forget import Erase, Forget
 from application.indexing import Indexer
 from application.jobs import RunJobs
@@ -74,9 +75,11 @@ from application.recall import Recall
 from application.relay import RELAY, Relay
 from application.remember import Remember, RememberBatch
 from application.repairing import RepairVectorIndex, RequeueVectors
+from application.retrying import Retried
 from application.revise import Revise
 from application.show import History, ListMemories, Show
 from application.transfer import Export, ImportLines
+from application.uncaching import BODIES, DropErasedBodies
 from application.watch import Watch
 from domain.memory import Limits
 from domain.ports import (
@@ -103,6 +106,12 @@ def utc_now() -> datetime:
 
 def _facts(settings: Settings) -> Mapping[str, str]:
     return {"profile": settings.profile, "data_dir": str(settings.data_dir)}
+
+
+def _cursors(settings: Settings) -> list[str]:
+    """Return the names of what follows the feeds by a name that never changes."""
+    followed = {RELAY: settings.kafka_servers is not None, BODIES: settings.body_cache != "none"}
+    return [name for name, is_used in followed.items() if is_used]
 
 
 def _pings(
@@ -159,21 +168,6 @@ class Container(containers.DeclarativeContainer):
     )
     new_id = providers.Singleton(Uuid7Source, now)
 
-    stores: dict[str, providers.Provider[OpenableStore]] = {  # noqa: RUF012  (see embedders)
-        "embedded": providers.Singleton(
-            SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
-        ),
-        "server": providers.Singleton(
-            PostgresStore,
-            settings.provided.postgres_url,
-            connections_max=settings.provided.postgres_connections_max,
-            statement_timeout_seconds=settings.provided.postgres_statement_timeout_seconds,
-            waiting_timeout_seconds=settings.provided.postgres_waiting_timeout_seconds,
-        ),
-    }
-    store: providers.Provider[OpenableStore] = providers.Selector(
-        settings.provided.profile, **stores
-    )
     failure_log = providers.Singleton(
         FailureLog, settings.provided.log_level, settings.provided.log_format
     )
@@ -184,23 +178,41 @@ class Container(containers.DeclarativeContainer):
         timeout_seconds=settings.provided.redis_timeout_seconds,
         report=failure_log,
     )
+    far_cache: providers.Provider[Cache] = providers.Singleton(
+        RedisCache,
+        redis_server,
+        ttl_seconds=settings.provided.redis_body_ttl_seconds,
+        value_bytes_max=settings.provided.redis_value_bytes_max,
+    )
     near_cache: providers.Provider[Cache] = providers.Singleton(
         InProcessCache, settings.provided.cache_bytes
     )
     caches: dict[str, providers.Provider[Cache]] = {  # noqa: RUF012
         "none": near_cache,
-        "redis": providers.Singleton(
-            LayeredCache,
-            near_cache,
-            providers.Singleton(
-                RedisCache,
-                redis_server,
-                ttl_seconds=settings.provided.redis_body_ttl_seconds,
-                value_bytes_max=settings.provided.redis_value_bytes_max,
-            ),
-        ),
+        "redis": providers.Singleton(LayeredCache, near_cache, far_cache),
     }
     cache: providers.Provider[Cache] = providers.Selector(settings.provided.far_cache, **caches)
+    body_caches: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "none": providers.Object(None),
+        "redis": far_cache,
+    }
+    postgres_store = providers.Singleton(
+        PostgresStore,
+        settings.provided.postgres_url,
+        connections_max=settings.provided.postgres_connections_max,
+        statement_timeout_seconds=settings.provided.postgres_statement_timeout_seconds,
+        waiting_timeout_seconds=settings.provided.postgres_waiting_timeout_seconds,
+        bodies=providers.Selector(settings.provided.body_cache, **body_caches),
+    )
+    stores: dict[str, providers.Provider[Any]] = {  # noqa: RUF012  (see embedders)
+        "embedded": providers.Singleton(
+            SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
+        ),
+        "server": postgres_store,
+    }
+    store: providers.Provider[OpenableStore] = providers.Selector(
+        settings.provided.profile, **stores
+    )
     near_limiter: providers.Provider[RateLimiter] = providers.Singleton(
         InProcessRateLimiter, elapsed
     )
@@ -350,7 +362,7 @@ class Container(containers.DeclarativeContainer):
         Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
     )
 
-    remember_batch = providers.Factory(
+    remember_batch_once = providers.Factory(
         RememberBatch,
         store=store,
         planner=planner,
@@ -361,6 +373,7 @@ class Container(containers.DeclarativeContainer):
         limits=limits,
         batch_max=settings.provided.batch_max,
     )
+    remember_batch = providers.Factory(Retried, remember_batch_once)
     remember = providers.Factory(Remember, batch=remember_batch)
     recall = providers.Factory(
         Recall,
@@ -375,7 +388,7 @@ class Container(containers.DeclarativeContainer):
     show = providers.Factory(Show, store=store)
     list_memories = providers.Factory(ListMemories, store=store, now=now)
     history = providers.Factory(History, store=store)
-    revise = providers.Factory(
+    revise_once = providers.Factory(
         Revise,
         store=store,
         planner=planner,
@@ -385,28 +398,35 @@ class Container(containers.DeclarativeContainer):
         new_event_id=new_id,
         limits=limits,
     )
-    forget = providers.Factory(
+    revise = providers.Factory(Retried, revise_once)
+    forget_once = providers.Factory(
         Forget, store=store, indexer=indexer, bus=bus, now=now, new_event_id=new_id
     )
-    erase = providers.Factory(
+    forget = providers.Factory(Retried, forget_once)
+    erase_once = providers.Factory(
         Erase, store=store, indexer=indexer, bus=bus, now=now, new_event_id=new_id
     )
-    connect = providers.Factory(
+    erase = providers.Factory(Retried, erase_once)
+    connect_once = providers.Factory(
         Connect, store=store, bus=bus, now=now, new_event_id=new_id, limits=limits
     )
-    disconnect = providers.Factory(Disconnect, store=store, bus=bus, now=now, new_event_id=new_id)
+    connect = providers.Factory(Retried, connect_once)
+    disconnect_once = providers.Factory(
+        Disconnect, store=store, bus=bus, now=now, new_event_id=new_id
+    )
+    disconnect = providers.Factory(Retried, disconnect_once)
     neighbors = providers.Factory(Neighbors, store=store, graph=graph)
     find_path = providers.Factory(FindPath, store=store, graph=graph)
     list_namespaces = providers.Factory(ListNamespaces, store=store)
     show_namespace = providers.Factory(ShowNamespace, store=store)
     set_policy = providers.Factory(SetPolicy, store=store, show=show_namespace)
-    erase_namespace = providers.Factory(EraseNamespace, store=store, erase=erase, bus=bus)
+    erase_namespace = providers.Factory(EraseNamespace, store=store, erase=erase_once, bus=bus)
     watch = providers.Factory(Watch, store=store, bus=bus)
     export = providers.Factory(Export, store=store, planner=planner)
     import_lines = providers.Factory(
         ImportLines,
         store=store,
-        remember=remember_batch,
+        remember=remember_batch_once,
         planner=planner,
         indexer=indexer,
         bus=bus,
@@ -422,8 +442,18 @@ class Container(containers.DeclarativeContainer):
     open_model = providers.Factory(OpenModel, store=store, embedder=embedder, reindex=reindex)
 
     projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
+    follower = providers.Factory(
+        Follower, store=store, events_at_once=settings.provided.worker_events_at_once
+    )
     project_vectors = providers.Factory(
-        ProjectVectors, store=store, projection=projection, projector=projector
+        ProjectVectors,
+        store=store,
+        follower=follower,
+        projection=projection,
+        projector=projector,
+    )
+    drop_bodies = providers.Factory(
+        DropErasedBodies, follower=follower, drop=postgres_store.provided.drop_bodies
     )
     compare_vectors = providers.Factory(
         CompareVectors, store=store, projection=projection, projector=projector
@@ -436,15 +466,11 @@ class Container(containers.DeclarativeContainer):
         "fastcore": providers.List(),
         "qdrant": providers.List(compare_vectors),
     }
-    cursors: dict[str, providers.Provider[tuple[str, ...]]] = {  # noqa: RUF012
-        "inprocess": providers.Object(()),
-        "kafka": providers.Object((RELAY,)),
-    }
     backlogs = providers.Factory(
         Backlogs,
         store=store,
         pending=pending,
-        cursors=providers.Selector(settings.provided.event_bus, **cursors),
+        cursors=providers.Callable(_cursors, settings),
         indexes=providers.Selector(settings.provided.vector_index, **projections),
     )
     reconcile = providers.Factory(
@@ -469,7 +495,7 @@ class Container(containers.DeclarativeContainer):
             kafka_servers=publisher.provider,
         ),
     )
-    relay = providers.Factory(Relay, store=store, publisher=publisher)
+    relay = providers.Factory(Relay, follower=follower, publisher=publisher)
     requeue_vectors = providers.Factory(RequeueVectors, store=store, embedder=embedder)
     repair_index = providers.Factory(RepairVectorIndex, store=store, compare=compare_vectors)
     worker_id = providers.Singleton(secrets.token_hex, 8)

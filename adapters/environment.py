@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_session_timeout_seconds: _Timeout = 30.0
     worker_host: _Text = "127.0.0.1"
     worker_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8421
+    worker_events_at_once: _Count = 1000
     background_embedding: bool = True
     host: _Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420

@@ -11,7 +11,7 @@ from application.sequencing import Sequencer
 from domain.draft import Wait
 from domain.errors import MemoryNotFound
 from domain.events import Event, EventType
-from domain.memory import Life, Memory, MemoryId
+from domain.memory import Life, MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, EventBus, Transaction
 
@@ -92,7 +92,8 @@ class Erase:
         gone = set(ids)
         beside = [id for id in await neighbors_of(tx, list(live)) if id not in gone]
         for id in ids:
-            sequencer.events.append(self._event(sequencer, namespace, id, live.get(id), at))
+            version = live[id].version if id in live else await _last_version(tx, id)
+            sequencer.events.append(self._event(sequencer, namespace, id, version, at))
         await tx.memories.erase(ids, at=at, actor=actor)
         await self.indexer.refresh(
             tx,
@@ -109,7 +110,7 @@ class Erase:
         sequencer: Sequencer,
         namespace: Namespace,
         id: MemoryId,
-        memory: Memory | None,
+        version: int,
         at: datetime,
     ) -> Event:
         return Event(
@@ -118,9 +119,15 @@ class Erase:
             seq=sequencer.next(namespace),
             type=EventType.ERASED,
             memory_id=id,
-            version=memory.version if memory else 0,
+            version=version,
             at=at,
         )
+
+
+async def _last_version(tx: Transaction, id: MemoryId) -> int:
+    """Return the version in which a memory was forgotten, 0 when nothing of it is left."""
+    history = await tx.memories.history(id)
+    return history[0].memory.version if history else 0
 
 
 async def neighbors_of(tx: Transaction, ids: Sequence[MemoryId]) -> list[MemoryId]:

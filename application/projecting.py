@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from application.following import Follower
 from application.indexing import Surroundings, surroundings
 from domain.errors import SomaError, Unavailable
-from domain.events import EventType
+from domain.events import Event, EventType
 from domain.lexical import AnalysedText
 from domain.memory import MemoryId
 from domain.messaging import MessageSource
@@ -23,8 +24,6 @@ from domain.ports import (
 )
 from domain.texts import own_text
 
-SHARDS = 16
-EVENTS_AT_ONCE = 1000
 RETRY_SECONDS_MIN = 0.25
 RETRY_SECONDS_MAX = 5.0
 _CONCERNS_VECTORS = {
@@ -69,13 +68,10 @@ class Projector:
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectVectors:
-    """Bring the vector index up to the head of every namespace.
-
-    The work is shared as the relay's is. The watermark moves after the index has confirmed, so an
-    interruption anywhere repeats work and loses none.
-    """
+    """Bring the vector index up to the head of every namespace."""
 
     store: CanonicalStore
+    follower: Follower
     projection: VectorProjection
     projector: Projector
 
@@ -84,32 +80,15 @@ class ProjectVectors:
 
         Raises `IndexUnavailable` or `StoreUnavailable`.
         """
-        name = await self.projection.open()
-        async with self.store.reading() as tx:
-            if not await tx.projections.backlog(name):
-                return 0
-        return sum([await self._share(name, shard) for shard in range(SHARDS)])
+        return await self.follower.follow(await self.projection.open(), self._apply)
 
-    async def _share(self, name: str, shard: int) -> int:
-        async with self.store.writing() as tx:
-            if not await tx.projections.lock_shard(name, shard):
-                return 0
-            events = await tx.projections.outstanding(
-                name, shard=shard, shards=SHARDS, limit=EVENTS_AT_ONCE
-            )
-            if not events:
-                return 0
-            touched = {event.memory_id for event in events if event.type in _CONCERNS_VECTORS}
-            await self._apply(sorted(touched))
-            await tx.projections.advance(name, {event.namespace: event.seq for event in events})
-        return len(events)
-
-    async def _apply(self, touched: Sequence[MemoryId]) -> None:
+    async def _apply(self, events: Sequence[Event], _: str) -> None:
         """Write what lives now, which may be newer than the events, and remove the rest.
 
         Read in a transaction of its own: reading in a change may lock what others want to write,
         and the index may let us wait.
         """
+        touched = sorted({e.memory_id for e in events if e.type in _CONCERNS_VECTORS})
         async with self.store.reading() as tx:
             live = await self.projector.read(tx, touched)
         gone = set(touched).difference(item.memory.id for item in live)

@@ -30,7 +30,7 @@ class Neighborhood:
 @post("/links", status_code=201, responses=documented(400, 404, 413))
 async def connect(data: JSONBody[LinkBody], container: Soma, caller: Caller) -> Link:
     """Link two memories, or change the link they have."""
-    return await container.connect()(
+    link: Link = await container.connect()(
         source=MemoryId(data.source),
         target=MemoryId(data.target),
         type=data.type,
@@ -38,6 +38,7 @@ async def connect(data: JSONBody[LinkBody], container: Soma, caller: Caller) -> 
         properties=data.properties,
         actor=caller,
     )
+    return link
 
 
 @delete("/links", responses=documented(400, 404))

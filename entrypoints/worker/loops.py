@@ -21,6 +21,7 @@ Loop = Callable[[], Awaitable[None]]
 
 RELAY_IDLE_SECONDS = 0.1
 PROJECT_IDLE_SECONDS = 1.0
+UNCACHE_IDLE_SECONDS = 5.0
 JOBS_IDLE_SECONDS = 30.0
 TOPICS_IDLE_SECONDS = 60.0
 
@@ -34,6 +35,10 @@ def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[s
     if settings.qdrant_url is not None:
         loops["projecting"] = _repeated(
             container.project_vectors(), PROJECT_IDLE_SECONDS, observe("projecting")
+        )
+    if settings.body_cache != "none":
+        loops["uncaching"] = _repeated(
+            container.drop_bodies(), UNCACHE_IDLE_SECONDS, observe("uncaching")
         )
     if settings.kafka_servers is not None:
         loops["topics"] = _repeated(_topics_of(container), TOPICS_IDLE_SECONDS, observe("topics"))

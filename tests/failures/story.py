@@ -188,7 +188,9 @@ def _listed(http: httpx.Client, space: str) -> list[Json]:
     found: list[Json] = []
     cursor = None
     while True:
-        parameters = {"namespace": space, "limit": PAGE, **({"cursor": cursor} if cursor else {})}
+        parameters: dict[str, str | int] = {"namespace": space, "limit": PAGE}
+        if cursor is not None:
+            parameters["cursor"] = cursor
         answer = http.get("/v1/memories", params=parameters)
         assert answer.status_code == 200, answer.text
         found += answer.json()["items"]

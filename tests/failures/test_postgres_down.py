@@ -1,4 +1,4 @@
-"""PostgreSQL fails, or an API process is killed: whole or absent, and never acknowledged and lost."""
+"""PostgreSQL fails, or an API process is killed: what was acknowledged is there."""
 
 from __future__ import annotations
 

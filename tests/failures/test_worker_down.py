@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import time
+import uuid
+from urllib.parse import urlsplit
 
+import httpx
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.contracts.embedding_server import embedding_server
+from tests.end_to_end.embedded import DIMENSION as BAG_DIMENSION
+from tests.failures.cluster import Cluster
 from tests.failures.conftest import Installation
 from tests.failures.story import (
+    Json,
     Story,
     check,
     check_projections,
@@ -20,8 +27,8 @@ from tests.failures.story import (
     recall,
     until,
 )
+from tests.servers.proxy import Mode, Proxy
 
-_DONE = re.compile(r'^soma_worker_done_total\{loop="(\w+)"\} (\S+)$', re.MULTILINE)
 BUSY_SECONDS = 1.0
 
 
@@ -93,13 +100,73 @@ def test_a_worker_told_to_stop_ends_in_order(installation: Installation, story: 
     check_projections(installation.one, installation.worker)
 
 
-def test_without_an_embedder_memories_are_stored_and_found_by_their_words(
-    installation: Installation, story: Story
+@pytest.mark.parametrize("how", ["refuse", "black hole"])
+def test_the_embedder_down_leaves_words_and_what_is_missing_is_computed_later(
+    cluster: Cluster, story: Story, how: str
 ) -> None:
-    with embedding_server() as asked:
+    with embedding_server() as asked, Proxy(port_of(asked.url)).running() as proxy:
         settings = {
             "SOMA_EMBEDDER": "openai",
-            "SOMA_EMBEDDER_URL": asked.url,
+            "SOMA_EMBEDDER_URL": f"http://127.0.0.1:{proxy.port}/v1",
             "SOMA_EMBEDDER_MODEL": "bag",
-            "SOMA_EMBEDDER_DIMENSION": "4",
+            "SOMA_EMBEDDER_DIMENSION": str(BAG_DIMENSION),
+            "SOMA_EMBEDDER_TIMEOUT_SECONDS": "1",
+            "SOMA_EMBED_WAIT_SECONDS": "2",
+            "SOMA_BACKGROUND_EMBEDDING": "false",
+            "SOMA_POSTGRES_URL": other_database(cluster),
+            "SOMA_KAFKA_PREFIX": f"{how[:5]}-",
+            "NO_PROXY": "127.0.0.1",
         }
+        api, worker = cluster.api("embedding", **settings), cluster.worker("embedder", **settings)
+        with client(api.url) as http, client(worker.url) as watch:
+            assert remembered(http, story.space, "the red kettle")["indexed"]
+
+            proxy.set(Mode(how))
+            late = remembered(http, story.space, "the blue canoe")
+            answer = recalled(http, story.space, "blue canoe")
+            assert not late["indexed"]
+            assert answer["degraded"] == ["embedder"]
+            assert contents_of(answer) == ["the blue canoe"]
+
+            proxy.set(Mode.FORWARD)
+            until(
+                lambda: not http.get("/v1/stats/pending").json()["pending"],
+                "what is missing is computed",
+            )
+            answer = recalled(http, story.space, "a canoe")
+            assert answer["degraded"] == []
+            assert "semantic" in answer["hits"][0]["parts"]
+            check_projections(http, watch)
+        worker.stop()
+        api.stop()
+
+
+def remembered(http: httpx.Client, space: str, content: str) -> Json:
+    """Store a memory whose vector the server computes."""
+    answer = http.post("/v1/memories", json={"namespace": space, "content": content})
+    assert answer.status_code == 201, answer.text
+    stored: Json = answer.json()
+    return stored
+
+
+def recalled(http: httpx.Client, space: str, query: str) -> Json:
+    """Ask with words only."""
+    answer = http.post("/v1/recall", json={"namespace": space, "query": query})
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()
+    return found
+
+
+def other_database(cluster: Cluster) -> str:
+    """Make a database beside the first: another model has to have its own."""
+    name = f"embedded_{uuid.uuid4().hex}"
+    with psycopg.connect(cluster.postgres.server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return f"{cluster.settings['SOMA_POSTGRES_URL'].rpartition('/')[0]}/{name}"
+
+
+def port_of(url: str) -> int:
+    """Return the port of a URL."""
+    port = urlsplit(url).port
+    assert port is not None
+    return port
