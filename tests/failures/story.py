@@ -16,6 +16,7 @@ import httpx
 
 TIMEOUT_SECONDS = 30.0
 CONVERGE_SECONDS = 60.0
+PACE_SECONDS = 0.05
 PAGE = 1000
 
 Json = dict[str, Any]
@@ -102,12 +103,15 @@ class Story:
 
 @contextmanager
 def going_on(*works: Callable[[int], object]) -> Iterator[None]:
-    """Repeat each work in a thread of its own while the block runs; raise what they raise."""
+    """Repeat each work in a thread of its own while the block runs; raise what they raise.
+
+    At most twenty times a second: what is stored here, a stand-in has to index soon.
+    """
     ending = threading.Event()
 
     def repeat(work: Callable[[int], object]) -> None:
         turn = 0
-        while not ending.is_set():
+        while not ending.wait(PACE_SECONDS):
             work(turn)
             turn += 1
 

@@ -10,8 +10,8 @@ import pytest
 from tests.failures.conftest import Installation
 from tests.failures.story import Story, check, check_projections, client, going_on, recall, until
 
-BUSY_SECONDS = 1.0
-BATCH = 25
+BUSY_SECONDS = 0.7
+BATCH = 10
 
 
 def works(http: httpx.Client) -> bool:

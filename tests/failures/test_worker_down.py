@@ -29,7 +29,7 @@ from tests.failures.story import (
 )
 from tests.servers.proxy import Mode, Proxy
 
-BUSY_SECONDS = 1.0
+BUSY_SECONDS = 0.7
 
 
 @pytest.mark.parametrize("how", ["kill", "pause"])
@@ -59,7 +59,7 @@ def test_workers_killed_again_and_again_lose_no_progress(
     worker = installation.processes["worker"]
 
     def store(turn: int) -> None:
-        assert story.store_batch(installation.one, [f"{turn}/{number}" for number in range(20)])
+        assert story.store_batch(installation.one, [f"{turn}/{number}" for number in range(10)])
 
     with going_on(store):
         for _ in range(4):
@@ -77,7 +77,7 @@ def test_two_workers_share_the_work_in_order(installation: Installation, story: 
 
     for number, space in enumerate(spaces):
         for turn in range(3):
-            space.store_batch(installation.one, [f"{number}/{turn}/{n}" for n in range(20)])
+            space.store_batch(installation.one, [f"{number}/{turn}/{n}" for n in range(10)])
 
     check_projections(installation.one, installation.worker)
     for space in spaces:
