@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from infra import engine
@@ -85,10 +86,8 @@ def _build_all(names: list[str], suite: str, *, force: bool) -> None:
             _timed("base", lambda: _build_base(suite, Path(folder) / "root"))
         if downloading is not None:
             downloading.result()
-        builds = [
-            pool.submit(_timed, name, lambda name=name: _build(name, suite, jars, force=force))
-            for name in missing
-        ]
+        one = partial(_build, suite=suite, jars=jars, force=force)
+        builds = [pool.submit(_timed, name, partial(one, name)) for name in missing]
         for build in builds:
             build.result()
 
