@@ -90,7 +90,10 @@ IMAGES: Mapping[str, ServerImage] = {
         url=_POSTGRES_URL,
         answers=postgres_answers,
         # What is killed here is the container, never the machine.
-        command=("postgres", "-c", "fsync=off", "-c", "full_page_writes=off"),
+        command=(
+            *("postgres", "-c", "fsync=off", "-c", "full_page_writes=off"),
+            *("-c", "max_connections=500"),  # every process of the run has pools of its own
+        ),
         environ={"POSTGRES_PASSWORD": "soma", "PGDATA": "/var/lib/postgresql/data"},
         data="/var/lib/postgresql/data",
     ),
