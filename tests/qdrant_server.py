@@ -1,4 +1,4 @@
-"""A Qdrant for tests: the server that is given, or the client's local mode.
+"""A Qdrant for tests: the server that is given, a container, or the client's local mode.
 
 `SOMA_TEST_QDRANT_URL` (or `SOMA_QDRANT_URL`) names a server, `SOMA_TEST_QDRANT_API_KEY` its key and
 `SOMA_TEST_QDRANT_GRPC_PORT` its gRPC port, if that is to be used. Every test has collections with a
@@ -20,6 +20,7 @@ import pytest
 from adapters.qdrant.collection import Collection
 from adapters.qdrant.connection import QdrantConnection
 from adapters.qdrant.layout import Layout
+from tests.servers.containers import shared_container, unusable
 
 if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
@@ -32,11 +33,6 @@ _DEMANDED = os.environ.get("USE_REAL_INFRA") == "1"
 
 #: A server under test may be busy with other tests, or on the far end of a network.
 _SECONDS = 20.0
-
-
-def pytest_report_header() -> str:
-    """Say which Qdrant the tests speak to."""
-    return f"qdrant: {'the server that is given' if _GIVEN else 'local mode of its client'}"
 
 
 class LocalQdrant(QdrantConnection):
@@ -79,11 +75,12 @@ async def running_qdrant() -> AsyncIterator[TestQdrant]:
 
     Fails under `USE_REAL_INFRA=1` without a server.
     """
-    if _DEMANDED and not _GIVEN:
-        pytest.fail("Qdrant is demanded, but SOMA_TEST_QDRANT_URL names no server")
-    if _GIVEN:
+    url = _GIVEN or shared_container("qdrant")
+    if _DEMANDED and not url:
+        pytest.fail(f"Qdrant is demanded: no SOMA_TEST_QDRANT_URL, and {unusable('qdrant')}")
+    if url:
         connection = QdrantConnection(
-            _GIVEN,
+            url,
             api_key=_KEY,
             grpc_port=int(_GRPC) if _GRPC else None,
             read_seconds=_SECONDS,

@@ -23,6 +23,7 @@ _OTHERWISE = {
 }
 # Read at import: later every test hides the settings from outside.
 _GIVEN = {server: os.environ.get(variable) for server, (variable, _, _) in _OTHERWISE.items()}
+_GIVEN["qdrant"] = _GIVEN["qdrant"] or os.environ.get("SOMA_QDRANT_URL")
 
 
 def pytest_configure(config: pytest.Config) -> None:
