@@ -129,7 +129,8 @@ class ContainerServer:
         advertised = self._advertised_port or self.port
         kind = self._kind
         started = DockerContainer(kind.image)
-        for name, text in kind.environ.items():
+        environ = {**kind.environ, **(kind.lasting_environ if self._lasting else {})}
+        for name, text in environ.items():
             started.with_env(name, text.replace("{advertised}", str(advertised)))
         started.ports[str(kind.port)] = ("127.0.0.1", self.port)  # type: ignore[assignment]
         if kind.command is not None:
