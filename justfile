@@ -17,6 +17,7 @@ format:
 lint:
     {{bin}}/ruff check .
     {{bin}}/ruff format --check .
+    {{bin}}/hadolint Dockerfile infra/airgap/*/Dockerfile
 
 # Check types, strictly, tests included
 types:
@@ -43,15 +44,27 @@ serve *arguments:
 
 # Build the container image
 image:
-    docker build --tag somafractalmemory .
+    DOCKER_BUILDKIT=1 docker build --tag somafractalmemory .
 
-# Start the service in a container (needs SOMA_BOOTSTRAP_KEY)
-up:
-    docker compose up --build --detach
+# Start the server profile in containers: makes .env once, prints every address and the admin key
+up *arguments:
+    {{bin}}/python -m infra.up {{arguments}}
 
-# Stop it
+# Stop it; the volumes stay
 down:
-    docker compose down
+    {{bin}}/python -m infra.compose down --remove-orphans
+
+# Stop it and delete everything it stored
+wipe:
+    {{bin}}/python -m infra.compose down --remove-orphans --volumes
+
+# Show what the containers say
+logs *arguments:
+    {{bin}}/python -m infra.compose logs {{arguments}}
+
+# Make the images that hosts without an image registry need (root); prints their names
+airgap *arguments:
+    {{bin}}/python -m infra.airgap.build {{arguments}}
 
 compile := "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml --group build"
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 pytest_plugins = [
+    "tests.servers.session",
     "tests.postgres_server",
     "tests.qdrant_server",
     "tests.servers.kafka",

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the one that is given, or a process from a wheel."""
+"""A real PostgreSQL for tests: the one that is given, a container, or a process from a wheel."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.store import PostgresStore
+from tests.servers.containers import shared_container
 
 # Read at import: later every test hides the settings from outside.
 _GIVEN = os.environ.get("SOMA_TEST_POSTGRES_URL")
@@ -95,8 +96,8 @@ class TestServer:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     """Give a server, or skip with the reason (fail under `USE_REAL_INFRA=1`)."""
-    if _GIVEN:
-        given = TestServer(_GIVEN)
+    if url := _GIVEN or shared_container("postgres"):
+        given = TestServer(url)
         yield given
         asyncio.run(given.close())
         return

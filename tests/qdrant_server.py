@@ -1,4 +1,4 @@
-"""A Qdrant for tests: the server that is given, or the client's local mode.
+"""A Qdrant for tests: the server that is given, a container, or the client's local mode.
 
 `SOMA_TEST_QDRANT_URL` (or `SOMA_QDRANT_URL`) names a server, `SOMA_TEST_QDRANT_API_KEY` its key and
 `SOMA_TEST_QDRANT_GRPC_PORT` its gRPC port, if that is to be used. Every test has collections with a
@@ -13,16 +13,14 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adapters.qdrant.collection import Collection
 from adapters.qdrant.connection import QdrantConnection
 from adapters.qdrant.layout import Layout
-
-if TYPE_CHECKING:
-    from qdrant_client import AsyncQdrantClient
+from tests.servers.containers import shared_container, unusable
+from tests.servers.qdrant_local import LocalQdrant
 
 # Read at import: later every test hides the settings from outside.
 _GIVEN = os.environ.get("SOMA_TEST_QDRANT_URL") or os.environ.get("SOMA_QDRANT_URL")
@@ -32,23 +30,6 @@ _DEMANDED = os.environ.get("USE_REAL_INFRA") == "1"
 
 #: A server under test may be busy with other tests, or on the far end of a network.
 _SECONDS = 20.0
-
-
-def pytest_report_header() -> str:
-    """Say which Qdrant the tests speak to."""
-    return f"qdrant: {'the server that is given' if _GIVEN else 'local mode of its client'}"
-
-
-class LocalQdrant(QdrantConnection):
-    """The client's local mode, refusing as a server would."""
-
-    def __init__(self, path: str = ":memory:") -> None:
-        super().__init__("http://localhost:1", read_seconds=_SECONDS, write_seconds=_SECONDS)
-        self._path = path
-
-    def connect(self) -> AsyncQdrantClient:
-        """Make a client without a server."""
-        return local_client(self._path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +60,12 @@ async def running_qdrant() -> AsyncIterator[TestQdrant]:
 
     Fails under `USE_REAL_INFRA=1` without a server.
     """
-    if _DEMANDED and not _GIVEN:
-        pytest.fail("Qdrant is demanded, but SOMA_TEST_QDRANT_URL names no server")
-    if _GIVEN:
+    url = _GIVEN or shared_container("qdrant")
+    if _DEMANDED and not url:
+        pytest.fail(f"Qdrant is demanded: no SOMA_TEST_QDRANT_URL, and {unusable('qdrant')}")
+    if url:
         connection = QdrantConnection(
-            _GIVEN,
+            url,
             api_key=_KEY,
             grpc_port=int(_GRPC) if _GRPC else None,
             read_seconds=_SECONDS,
@@ -104,33 +86,3 @@ async def qdrant() -> AsyncIterator[TestQdrant]:
     """Give a Qdrant to one test."""
     async with running_qdrant() as running:
         yield running
-
-
-def local_client(path: str) -> AsyncQdrantClient:
-    """Return a client in local mode whose refusals look like a server's."""
-    from httpx import Headers
-    from qdrant_client import AsyncQdrantClient
-    from qdrant_client.common.client_warnings import SEEN_MESSAGES
-    from qdrant_client.http.exceptions import UnexpectedResponse
-
-    # It says once that indexes and search parameters have no effect on it: that is understood.
-    SEEN_MESSAGES.update(
-        {"create-local-payload-indexes", "local_query_points_search_params_ignored"}
-    )
-    where = {"location": path} if path == ":memory:" else {"path": path}
-    client = AsyncQdrantClient(**where)  # type: ignore[arg-type]
-    local: Any = client._client
-    found, created = local._get_collection, local.create_collection
-
-    def get_collection(name: str) -> object:
-        if name not in local.collections:
-            raise UnexpectedResponse(404, "Not Found", b"no such collection", Headers())
-        return found(name)
-
-    async def create_collection(collection_name: str, **config: Any) -> object:
-        if collection_name in local.collections:
-            raise UnexpectedResponse(409, "Conflict", b"it exists already", Headers())
-        return await created(collection_name, **config)
-
-    local._get_collection, local.create_collection = get_collection, create_collection
-    return client

@@ -192,12 +192,17 @@ class KafkaMember:
 
     async def _notice_assignment(self) -> None:
         """Forget what partitions that went to others had; their messages come again there."""
-        assigned = {place.partition for place in await self._run(self._opened().assignment)}
-        for partition in self._delivered.keys() - assigned:
+        consumer = self._opened()
+        assignment = {place.partition: place for place in await self._run(consumer.assignment)}
+        for partition in self._delivered.keys() - assignment.keys():
             del self._delivered[partition]
             self._committed.pop(partition, None)
-        for partition in assigned - self._delivered.keys():
+        new = assignment.keys() - self._delivered.keys()
+        for partition in new:
             self._delivered[partition] = Delivered()
+        if new and not self._paused:
+            # The client remembers a pause from before a partition went to another and came back.
+            await self._run(lambda: consumer.resume([assignment[partition] for partition in new]))
 
     async def _joined(self) -> Consumer:
         from confluent_kafka import Consumer

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LEADER_SECONDS = 0.1
+
 
 class Section:
     """Reads without being a member of the group, on a thread of its own.
@@ -83,13 +85,30 @@ class Section:
         places = consumer.committed(places, timeout=timeout)
         begins = []
         for place in places:
-            low, high = consumer.get_watermark_offsets(place, timeout=timeout)
+            low, high = self._limits(place)
             # Nothing remembered, pruned since, or a log that was made anew.
             begin = place.offset if low <= place.offset <= high else low
             if begin < high:
                 self._ends[place.partition] = high
                 begins.append(TopicPartition(name, place.partition, begin))
         consumer.assign(begins)
+
+    def _limits(self, place: TopicPartition) -> tuple[int, int]:
+        """Return where a partition begins and ends; waits for a leader, which new ones lack."""
+        from confluent_kafka import KafkaError, KafkaException
+
+        timeout = self._connection.timeout_seconds
+        deadline = time.monotonic() + timeout
+        passing = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+        while True:
+            try:
+                low, high = self._opened().get_watermark_offsets(place, timeout=timeout)
+            except KafkaException as error:
+                if error.args[0].code() not in passing or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LEADER_SECONDS)
+            else:
+                return low, high
 
     def _read(self, wanted: Callable[[Message], bool], limit: int) -> list[Message]:
         found: list[Message] = []

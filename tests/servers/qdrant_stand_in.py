@@ -21,7 +21,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 from qdrant_client.http.models import models as wire
 
-from tests.qdrant_server import LocalQdrant
+from tests.servers.qdrant_local import LocalQdrant
 from tests.servers.server import ServerProcess, free_port
 
 AnyRequest = Request[Any, Any, State]
@@ -150,7 +150,7 @@ def _refused(_: AnyRequest, error: UnexpectedResponse) -> Response[bytes]:
     )
 
 
-async def _serve(port: int, path: str) -> None:
+async def _serve(host: str, port: int, path: str) -> None:
     client = LocalQdrant(path).connect()
     app = Litestar(
         [
@@ -171,12 +171,13 @@ async def _serve(port: int, path: str) -> None:
         request_max_body_size=64 * 1024 * 1024,
         openapi_config=None,
     )
-    await uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning")).serve()
+    await uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning")).serve()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", required=True)
     given = parser.parse_args()
-    asyncio.run(_serve(given.port, given.path))
+    asyncio.run(_serve(given.host, given.port, given.path))

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey for tests: the one that is given, or a process from a wheel."""
+"""A real Redis or Valkey for tests: the one given, a container, or a process from a wheel."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from adapters.redis.client import client_of
 from adapters.redis.server import RedisServer
 from domain.errors import SomaError
+from tests.servers.containers import shared_container
 from tests.servers.server import START_SECONDS, Server, ServerProcess, free_port
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     Others use it too: a test keeps to a prefix of its own.
     """
-    if _GIVEN:
-        yield _GIVEN
+    if url := _GIVEN or shared_container("redis"):
+        yield url
         return
     server = _started(tmp_path_factory.mktemp("redis"))
     yield server.url

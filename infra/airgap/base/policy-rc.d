@@ -1,0 +1,3 @@
+#!/bin/sh
+# An image has no services to start.
+exit 101
