@@ -1,8 +1,8 @@
 """Make images for hosts that reach no image registry: `python3 -m infra.airgap.build`.
 
-Debian comes by debootstrap, the servers by apt, Kafka's jars from Maven Central. A tag is a hash
+Debian comes by debootstrap, the servers by apt, Kafka's jars by Maven. A tag is a hash
 of the recipe, so what is built already is not built again. Prints one line `NAME_IMAGE=tag` for
-each image. Needs root (for debootstrap) and a docker client that can build.
+each image. Needs root (for debootstrap), Maven, and a docker client that can build.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -28,8 +26,6 @@ PREFIX = "soma-test"
 SUITE = "trixie"  # has PostgreSQL 17 and Redis 8, as the official images that compose names
 IMAGES = ("python", "postgres", "redis", "kafka")
 JARS = HERE / "kafka" / "jars.lock"
-MAVEN = ""
-DOWNLOAD_SECONDS = 60
 BUILD_SECONDS = 900
 #: What no container reads.
 _LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale")
@@ -81,7 +77,7 @@ def _build_all(names: list[str], suite: str, *, force: bool) -> None:
         return
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         jars = Path(folder) / "jars"
-        downloading = pool.submit(_download_jars, jars) if "kafka" in missing else None
+        downloading = pool.submit(_fetch_jars, jars) if "kafka" in missing else None
         if force or not engine.has_image(tag("base", suite)):
             _timed("base", lambda: _build_base(suite, Path(folder) / "root"))
         if downloading is not None:
@@ -132,27 +128,40 @@ def _build(name: str, suite: str, jars: Path, *, force: bool) -> None:
         _run([*command, str(context)], environ=engine.build_environment())
 
 
-def _download_jars(folder: Path) -> None:
-    """Fetch what jars.lock lists and check every hash."""
-    folder.mkdir()
-    mirror = os.environ.get("MAVEN_MIRROR", MAVEN).rstrip("/")
-    with ThreadPoolExecutor(8) as pool:
-        wanted = [line.split() for line in JARS.read_text().splitlines()]
-        for done in [pool.submit(_download, mirror, path, hash, folder) for hash, path in wanted]:
-            done.result()
+def _fetch_jars(folder: Path) -> None:
+    """Have Maven fetch what jars.lock lists, from wherever it is set to, and check every hash."""
+    wanted = [line.split() for line in JARS.read_text().splitlines()]
+    with tempfile.TemporaryDirectory() as place:
+        pom = Path(place) / "pom.xml"
+        pom.write_text(_POM.format("".join(_dependency(path) for _, path in wanted)))
+        copy = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+        _run(["mvn", "--quiet", "--batch-mode", "--file", str(pom), *copy])
+    for expected, path in wanted:
+        jar = folder / path.rpartition("/")[2]
+        if not jar.exists() or hashlib.sha256(jar.read_bytes()).hexdigest() != expected:
+            raise BuildFailed(f"{path} is not the file that jars.lock names")
+        jar.chmod(0o644)
 
 
-def _download(mirror: str, path: str, hash: str, folder: Path) -> None:
-    try:
-        with urllib.request.urlopen(f"{mirror}/{path}", timeout=DOWNLOAD_SECONDS) as answer:  # noqa: S310
-            content = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise BuildFailed(f"{mirror}/{path}: {error}") from error
-    if hashlib.sha256(content).hexdigest() != hash:
-        raise BuildFailed(f"{mirror}/{path} is not the file that jars.lock names")
-    target = folder / path.rpartition("/")[2]
-    target.write_bytes(content)
-    target.chmod(0o644)
+def _dependency(path: str) -> str:
+    """Return the dependency of a jar, without what it would bring along."""
+    group, artifact, version, file = path.rsplit("/", 3)
+    classifier = file.removeprefix(f"{artifact}-{version}").removesuffix(".jar").lstrip("-")
+    return _DEPENDENCY.format(
+        group=group.replace("/", "."), artifact=artifact, version=version, classifier=classifier
+    )
+
+
+_POM = (
+    "<project><modelVersion>4.0.0</modelVersion><groupId>soma</groupId>"
+    "<artifactId>broker</artifactId><version>0</version><packaging>pom</packaging>"
+    "<dependencies>{}</dependencies></project>"
+)
+_DEPENDENCY = (
+    "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
+    "<version>{version}</version><classifier>{classifier}</classifier><exclusions><exclusion>"
+    "<groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions></dependency>"
+)
 
 
 def _run(command: list[str], environ: dict[str, str] | None = None) -> None:
