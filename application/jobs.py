@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.errors import LockLost
+from domain.errors import LockLost, SomaError
 from domain.ports import CanonicalStore, Locks
 
 LOCK_SECONDS = 60.0
@@ -62,11 +62,20 @@ class RunJobs:
     owner: str
 
     async def __call__(self) -> int:
-        """Return how many jobs were run to their end."""
+        """Return how many jobs were run to their end.
+
+        A job that fails does not keep the others from running; its error is raised in the end.
+        """
         finished = 0
+        failure: SomaError | None = None
         for job in self.jobs:
-            if await self._is_due(job):
-                finished += await self._run(job)
+            try:
+                if await self._is_due(job):
+                    finished += await self._run(job)
+            except SomaError as error:
+                failure = error
+        if failure is not None:
+            raise failure
         return finished
 
     async def _is_due(self, job: Job) -> bool:

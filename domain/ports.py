@@ -275,7 +275,7 @@ class IdempotencyKeys(Protocol):
     async def add(
         self, owner: str, key: str, record: IdempotencyRecord, /, *, at: datetime
     ) -> None:
-        """Remember a key; keys older than a day may be dropped."""
+        """Remember a key; keys older than eight days may be dropped."""
 
 
 class Settings(Protocol):

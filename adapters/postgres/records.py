@@ -9,7 +9,8 @@ from adapters.postgres.session import Session
 from domain.memory import MemoryId
 from domain.ports import IdempotencyRecord
 
-_KEY_LIFE = timedelta(days=1)
+#: Longer than the event log keeps what it may hand in twice.
+_KEY_LIFE = timedelta(days=8)
 
 
 class PostgresIdempotencyKeys:
@@ -41,7 +42,7 @@ class PostgresIdempotencyKeys:
     async def add(
         self, owner: str, key: str, record: IdempotencyRecord, /, *, at: datetime
     ) -> None:
-        """Remember a key, and drop those that are older than a day and in nobody's hands."""
+        """Remember a key, and drop those that are older than eight days and in nobody's hands."""
         await self._session.run(
             "DELETE FROM idempotency_keys WHERE (owner, key) IN (SELECT owner, key"
             " FROM idempotency_keys WHERE at < %s FOR UPDATE SKIP LOCKED)",

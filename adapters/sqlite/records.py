@@ -11,7 +11,8 @@ from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.ports import IdempotencyRecord
 
-_KEY_LIFE = timedelta(days=1)
+#: Longer than the event log keeps what it may hand in twice.
+_KEY_LIFE = timedelta(days=8)
 
 
 class SqliteIdempotencyKeys:
@@ -27,7 +28,7 @@ class SqliteIdempotencyKeys:
     async def add(
         self, owner: str, key: str, record: IdempotencyRecord, /, *, at: datetime
     ) -> None:
-        """Remember a key, and drop those that are older than a day."""
+        """Remember a key, and drop those that are older than eight days."""
         await self._session.run(_add_key, owner, key, record, at)
 
 
