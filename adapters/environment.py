@@ -31,15 +31,7 @@ _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
 SECRETS = frozenset(
-    {
-        "bootstrap_key",
-        "key",
-        "embedder_key",
-        "postgres_url",
-        "redis_url",
-        "qdrant_api_key",
-        "kafka_password",
-    }
+    "bootstrap_key key embedder_key postgres_url redis_url qdrant_api_key kafka_password".split()
 )
 _URLS = frozenset({"url", "embedder_url", "qdrant_url"})
 #: What only makes sense beside a database that several processes share.

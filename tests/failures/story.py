@@ -176,9 +176,16 @@ def check(http: httpx.Client, story: Story) -> None:
 def check_projections(http: httpx.Client, worker: httpx.Client) -> None:
     """Wait until the worker is done, and compare what is derived with a rebuild."""
     until(lambda: has_converged(worker), "the projections are current")
-    answer = http.post("/v1/maintenance/reconcile", params={"check": "true"})
-    assert answer.status_code == 200, answer.text
-    assert answer.json() == {"findings": []}
+    answers: list[httpx.Response] = []
+
+    def is_compared() -> bool:
+        """A stand-in on a busy machine may be slow to tell what it holds: then 503."""
+        answers.append(http.post("/v1/maintenance/reconcile", params={"check": "true"}))
+        assert answers[-1].status_code in {200, 503}, answers[-1].text
+        return answers[-1].is_success
+
+    until(is_compared, "everything derived can be compared")
+    assert answers[-1].json() == {"findings": []}
 
 
 def _check_history(http: httpx.Client, id: str) -> None:
