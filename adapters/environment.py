@@ -29,10 +29,9 @@ _RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix):
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
+_KEYS = ("bootstrap_key", "key", "embedder_key", "qdrant_api_key")
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset(
-    "bootstrap_key key embedder_key postgres_url redis_url qdrant_api_key kafka_password".split()
-)
+SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password"})
 _URLS = frozenset({"url", "embedder_url", "qdrant_url"})
 #: What only makes sense beside a database that several processes share.
 _NEEDS_POSTGRES = ("redis_url", "qdrant_url", "kafka_servers")
