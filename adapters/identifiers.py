@@ -6,7 +6,6 @@ import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from domain.memory import MemoryId
 
@@ -37,11 +36,18 @@ class Uuid7Source:
             if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
                 fresh = self._last + 1 + secrets.randbits(_STEP_BITS)
             self._last = fresh
-        return MemoryId(str(_uuid(fresh)))
+        return MemoryId(_spelt(_numbered(fresh)))
 
 
-def _uuid(value: int) -> UUID:
+def _spelt(number: int) -> str:
+    """Write a UUID down; a UUID object would take three times as long."""
+    digits = f"{number:032x}"
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts)
+
+
+def _numbered(value: int) -> int:
     """Spread 48 bits of milliseconds and 74 further bits around version and variant."""
     milliseconds, rest = value >> _RANDOM_BITS, value & ((1 << _RANDOM_BITS) - 1)
     high, low = rest >> 62, rest & ((1 << 62) - 1)
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+    return milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-_CHUNKS_MAX = 50_000
+_WORDS_MAX = 50_000
 _TERM_LENGTH_MAX = 64
 
 # Vowel signs of Indic scripts and combining marks are no letters to `re`, but belong to the word.
@@ -66,21 +66,25 @@ class SnowballAnalyser:
 
     def __init__(self) -> None:
         self._stem = _stemmer()
-        self._known = lru_cache(maxsize=_CHUNKS_MAX)(self._chunk)
+        self._known = lru_cache(maxsize=_WORDS_MAX)(self._piece)
 
     def terms(self, text: str, /) -> tuple[str, ...]:
         """Return the terms in the order of the text; a whole comes before its parts."""
         text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
         terms: list[str] = []
-        for chunk in _CHUNK.findall(text):
+        for piece in text.split():
             # Language repeats its words; what is long does not come again.
-            terms += self._known(chunk) if len(chunk) <= _TERM_LENGTH_MAX else self._chunk(chunk)
+            terms += self._known(piece) if len(piece) <= _TERM_LENGTH_MAX else self._piece(piece)
         return tuple(terms)
 
-    def _chunk(self, chunk: str) -> tuple[str, ...]:
-        """Return the terms of what stands between white space or punctuation."""
+    def _piece(self, piece: str) -> tuple[str, ...]:
+        """Return the terms of what stands between white space: no term reaches across it."""
+        return tuple(term for chunk in _CHUNK.findall(piece) for term in self._chunk(chunk))
+
+    def _chunk(self, chunk: str) -> Iterator[str]:
+        """Yield the terms of what stands between white space or punctuation."""
         found = _pairs(chunk) if _RUN.match(chunk) else self._spaced(chunk)
-        return tuple(term[:_TERM_LENGTH_MAX] for term in found)
+        yield from (term[:_TERM_LENGTH_MAX] for term in found)
 
     def _spaced(self, chunk: str) -> Iterator[str]:
         yield from _wholes(chunk)

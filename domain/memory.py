@@ -23,6 +23,7 @@ TAGS_MAX = 64
 TAG_LENGTH_MAX = 128
 # A backslash that is itself escaped begins no escape: the text `\\u0000` holds no NUL.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_STRICT_JSON = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
 
 class Kind(StrEnum):
@@ -134,12 +135,12 @@ def check_content(content: str, limits: Limits) -> str:
 def check_payload(payload: Payload, limits: Limits) -> Payload:
     """Return `payload`; raise when it is not JSON or too large."""
     try:
-        encoded = json.dumps(payload, allow_nan=False, ensure_ascii=False).encode()
+        encoded = _STRICT_JSON.encode(payload).encode()
     except (ValueError, TypeError, UnicodeEncodeError) as error:
         raise InvalidInput("payload", "holds a value that is not JSON") from error
     except RecursionError as error:
         raise InvalidInput("payload", "is nested too deeply") from error
-    if _ESCAPED_NUL.search(encoded):
+    if b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
         raise InvalidInput("payload", "holds a NUL character")
     if len(encoded) > limits.payload_bytes:
         raise TooLarge("payload", limit=limits.payload_bytes, unit="bytes")

@@ -33,6 +33,7 @@ _TEXT_FIELDS = frozenset({"content", "occurred_at", "source"})
 ID_LENGTH_MAX = 64
 NUMBER_MAX = 2**31 - 1
 SOURCE_LENGTH_MAX = 512
+_NOBODY = Source()
 _BOOKKEEPING = frozenset({"id", "version", "seq", "updated_at", "created_at", "content_hash"})
 
 
@@ -46,20 +47,49 @@ class Checks:
 
 def new_memory(draft: Draft, *, id: MemoryId, checks: Checks, policy: NamespacePolicy) -> Memory:
     """Check a draft and make version 1 of a memory of it (`seq` is given at the commit)."""
-    given = _checked(_given(draft), checks)
-    blank = Memory(
+    # Field by field, in the order of `_checked`: every import comes this way, and a memory built
+    # once costs a fifth of one that is changed step by step.
+    expires_at = _expiry(draft, checks.now)
+    occurred_at = check_time(draft.occurred_at, "occurred_at")
+    valid_from = check_time(draft.valid_from, "valid_from")
+    valid_to = check_time(draft.valid_to, "valid_to")
+    expires_at = check_time(expires_at, "expires_at") or _default_expiry(policy, checks.now)
+    content = check_content(draft.content, checks.limits)
+    payload = check_payload(draft.payload, checks.limits) if draft.payload else {}
+    tags = check_tags(draft.tags) if draft.tags else ()
+    coordinate = check_coordinate(draft.coordinate)
+    importance = 1.0 if draft.importance is None else check_importance(draft.importance)
+    source = _NOBODY if draft.source is None else _check_source(draft.source)
+    kind = Kind.EPISODIC if draft.kind is None else draft.kind
+    check_validity(valid_from, valid_to)
+    return Memory(
         id=id,
         namespace=parse_namespace(draft.namespace),
-        kind=Kind.EPISODIC,
-        content=draft.content,
-        content_hash="",
+        kind=kind,
+        content=content,
+        content_hash=content_hash(
+            content=content,
+            kind=kind,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            occurred_at=occurred_at,
+            source=source,
+        ),
         created_at=checks.now,
         updated_at=checks.now,
         version=1,
         seq=0,
-        expires_at=_default_expiry(policy, checks.now),
+        payload=payload,
+        tags=tags,
+        coordinate=coordinate,
+        importance=importance,
+        pinned=bool(draft.pinned),
+        occurred_at=occurred_at,
+        valid_from=valid_from,
+        valid_to=valid_to,
+        expires_at=expires_at,
+        source=source,
     )
-    return _completed(replace(blank, **given))  # type: ignore[arg-type]
 
 
 def stored_again(
@@ -150,6 +180,14 @@ def _completed(memory: Memory) -> Memory:
         source=memory.source,
     )
     return replace(memory, content_hash=identity)
+
+
+def _expiry(draft: Draft, now: datetime) -> datetime | None:
+    if draft.ttl_seconds is None:
+        return draft.expires_at
+    if draft.expires_at is not None:
+        raise InvalidInput("ttl_seconds", "cannot be given together with expires_at")
+    return _after(now, draft.ttl_seconds, "ttl_seconds")
 
 
 def _default_expiry(policy: NamespacePolicy, now: datetime) -> datetime | None:

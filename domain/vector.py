@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from array import array
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,15 +42,12 @@ def unit_vector(values: Sequence[float], field: str = "vector") -> Vector:
     """Normalise given numbers to a unit vector; raise `InvalidInput` for what has no direction."""
     if not values:
         raise InvalidInput(field, "is empty")
-    if not all(map(math.isfinite, values)):
-        raise InvalidInput(field, "holds a number that is not finite")
     norm = math.hypot(*values)
     if norm == 0 or not math.isfinite(norm):
+        # The length of numbers is finite only if each of them is.
+        if not all(map(math.isfinite, values)):
+            raise InvalidInput(field, "holds a number that is not finite")
         raise InvalidInput(field, "has no direction (its length is zero or overflows)")
-    packed = array("f", [value / norm for value in values])
-    if _BIG_ENDIAN:
-        packed.byteswap()
-    return Vector(packed.tobytes())
-
-
-_BIG_ENDIAN = array("H", [1]).tobytes() == b"\x00\x01"
+    # Most embedders give unit vectors: then there is nothing to divide.
+    parts = values if norm == 1.0 else [value / norm for value in values]
+    return Vector(struct.pack(f"<{len(parts)}f", *parts))
