@@ -14,6 +14,9 @@ from domain.namespace import Namespace
 from domain.ports import Embedding, EmbeddingTask, IndexedVector
 from domain.vector import Role, Vector
 
+_COLUMNS = ("memory", "role", "model", "version", "input_hash", "vector")
+_TYPES = ("int8", "text", "text", "int8", "text", "bytea")
+
 # Parameters: ids and roles.
 _OF_TASKS = (
     "(SELECT m.number, m.namespace_id, w.role, w.place FROM"
@@ -43,6 +46,7 @@ class PostgresEmbeddings:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._blank = session.without_vectors
 
     async def queue(
         self, tasks: Sequence[EmbeddingTask], /, *, model: str, lease_until: datetime | None
@@ -51,6 +55,8 @@ class PostgresEmbeddings:
         once = list({(task.memory_id, task.role): task for task in tasks}.values())
         if not once:
             return
+        added = self._session.added
+        self._blank.difference_update(added[t.memory_id][0] for t in once if t.memory_id in added)
         await self._delete("embeddings", once)
         await self._session.run(
             "INSERT INTO embedding_tasks (memory, role, model, namespace_id, lease_until)"
@@ -125,23 +131,30 @@ class PostgresEmbeddings:
 
     async def _insert(self, keyed: dict[tuple[int, str, str], Embedding]) -> None:
         ordered = sorted(keyed)
-        keys = [list(column) for column in zip(*ordered, strict=True)]
         # Deleted and copied: COPY has no ON CONFLICT, and takes vectors ten times as fast.
+        await self._make_room([key for key in ordered if key[0] not in self._blank])
+        self._blank.difference_update(number for number, _, _ in ordered)
+        await self._session.insert(
+            "embeddings",
+            _COLUMNS,
+            [
+                (*key, keyed[key].version, keyed[key].input_hash, keyed[key].vector.data)
+                for key in ordered
+            ],
+            types=_TYPES,
+        )
+
+    async def _make_room(self, keys: Sequence[tuple[int, str, str]]) -> None:
+        """Delete vectors and the tasks to compute them."""
+        if not keys:
+            return
         await self._session.run(
             "WITH w AS (SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])"
             " w (memory, role, model)), computed AS (DELETE FROM embedding_tasks t USING w"
             " WHERE t.memory = w.memory AND t.role = w.role AND t.model = w.model)"
             " DELETE FROM embeddings e USING w"
             " WHERE e.memory = w.memory AND e.role = w.role AND e.model = w.model",
-            keys,
-        )
-        await self._session.insert(
-            "embeddings",
-            ("memory", "role", "model", "version", "input_hash", "vector"),
-            [
-                (*key, keyed[key].version, keyed[key].input_hash, keyed[key].vector.data)
-                for key in ordered
-            ],
+            [list(column) for column in zip(*keys, strict=True)],
         )
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
@@ -200,6 +213,7 @@ class PostgresEmbeddings:
             [after or "", limit],
         )
         ids = [id for (id,) in rows]
+        self._blank.clear()
         for role, needed in ((Role.OWN, "true"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
             await self._session.run(
                 "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from adapters.postgres.arrays import texts
 from adapters.postgres.namespaces import lock_namespaces
 from adapters.postgres.rows import Row, micros, moment_of, scope_sql
 from adapters.postgres.session import Session
@@ -29,34 +30,29 @@ class PostgresFeed:
         """Lock the counters in path order, creating absent ones, and return the heads."""
         wanted = set(namespaces)
         await lock_namespaces(self._session, wanted)
-        return await self._heads_of(wanted)
+        return {path: self._session.heads[path] for path in sorted(wanted)}
 
     async def append(self, events: Sequence[Event], /) -> None:
         """Insert events that continue the locked heads without gaps, and advance them."""
         if not events:
             return
-        heads = await self._heads_of({event.namespace for event in events})
+        ids = await lock_namespaces(self._session, {event.namespace for event in events})
+        heads = {path: self._session.heads[path] for path in ids}
         for event in events:
-            expected = heads.get(event.namespace, -1) + 1
+            expected = heads[event.namespace] + 1
             if event.seq != expected:
                 raise AssertionError(
                     f"event {event.seq} of {event.namespace!r} does not continue at {expected}"
                 )
             heads[event.namespace] = event.seq
-        ids = await lock_namespaces(self._session, heads)
         await self._session.insert(
             "events",
             ("namespace_id", *EVENT_COLUMNS),
             [(ids[event.namespace], *_values_of(event)) for event in events],
         )
-        await self._session.run(
-            "WITH moved AS (UPDATE namespaces n SET head = w.head"
-            " FROM unnest(%s::text[], %s::bigint[]) w (path, head) WHERE n.path = w.path"
-            " RETURNING n.id) INSERT INTO feed_moves (namespace_id, change)"
-            " SELECT id, pg_current_xact_id() FROM moved"
-            " ON CONFLICT (namespace_id) DO UPDATE SET change = excluded.change",
-            [list(heads), list(heads.values())],
-        )
+        self._session.heads.update(heads)
+        for path, head in heads.items():
+            self._session.counters.move(ids[path], head)
 
     async def position(self, scope: Scope, /) -> FeedPosition:
         """Return the epoch and the sum of the heads in scope."""
@@ -85,14 +81,6 @@ class PostgresFeed:
                 f"SELECT path, head FROM namespaces WHERE {inside} AND path > %s"
                 " ORDER BY path LIMIT %s",
                 [*parameters, after or "", limit],
-            )
-        )
-
-    async def _heads_of(self, namespaces: Iterable[Namespace]) -> dict[Namespace, int]:
-        return dict(
-            await self._session.rows(
-                "SELECT path, head FROM namespaces WHERE path = ANY(%s::text[]) ORDER BY path",
-                [list(namespaces)],
             )
         )
 
@@ -131,7 +119,7 @@ def _values_of(event: Event) -> Row:
         event.memory_id,
         event.version,
         micros(event.at),
-        list(event.changed),
+        texts(event.changed),
         event.link_target,
         event.link_type,
         event.trace,

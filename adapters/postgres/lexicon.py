@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adapters.postgres import arrays
 from adapters.postgres.filters import filter_sql
 from adapters.postgres.namespaces import lock_namespaces_of
 from adapters.postgres.rows import scope_sql, storable, within_sql
@@ -25,6 +27,9 @@ _WEIGHTS = "'{0.5, 0, 0, 1}'"
 _COLUMNS = (
     "memory", "namespace_id", "own", "context", "own_length", "context_length", "document",
 )  # fmt: skip
+
+#: The names of `_Tally.sums`.
+_SUMS = ("documents", "own_length", "context_length")
 
 #: (memory number, namespace id, own, context or None when it is the same as own)
 Document = tuple[int, int, str, str | None]
@@ -52,7 +57,10 @@ class PostgresLexicon:
             missing = sorted(set(texts) - {id for id, _, _ in rows})
             raise AssertionError(f"cannot index what is not live: {missing}")
         new = {_document(number, namespace, texts[id]) for id, number, namespace in rows}
-        old = set(await _documents(self._session, [number for _, number, _ in rows]))
+        blank = self._session.without_terms
+        known = [number for _, number, _ in rows if number not in blank]
+        old = set(await _documents(self._session, known)) if known else set()
+        blank.difference_update(number for _, number, _ in rows)
         change = _Change()
         await _take_out(self._session, old - new, change)
         await _bring_in(self._session, new - old, change)
@@ -177,38 +185,48 @@ async def remove_terms(session: Session, numbers: Sequence[int]) -> None:
 
 
 @dataclass(slots=True)
-class _Change:
-    """What a change does to the statistics: per (namespace, term), and per namespace."""
+class _Tally:
+    """What a change does to one namespace: document frequencies and sums, gains minus losses."""
 
-    frequencies: dict[tuple[int, str], list[int]] = field(default_factory=dict)
-    sums: dict[int, list[int]] = field(default_factory=dict)
+    own: Counter[str] = field(default_factory=Counter)
+    context: Counter[str] = field(default_factory=Counter)
+    sums: list[int] = field(default_factory=lambda: [0, 0, 0])
 
-    def note(self, document: Document, sign: int) -> None:
+    def count(self, own: Sequence[str], context: Sequence[str], sign: int) -> None:
         """Count one document in (1) or out (-1)."""
-        _, namespace, own, context = document
-        own_words = own.split()
-        context_words = own_words if context is None else context.split()
-        sums = self.sums.setdefault(namespace, [0, 0, 0])
-        sums[0] += sign
-        sums[1] += sign * len(own_words)
-        sums[2] += sign * len(context_words)
-        frequencies = self.frequencies
-        for place, words in enumerate((own_words, context_words)):
-            for word in set(words):
-                key = (namespace, word)
-                if key not in frequencies:
-                    frequencies[key] = [0, 0]
-                frequencies[key][place] += sign
+        add = Counter.update if sign > 0 else Counter.subtract
+        add(self.own, set(own))
+        add(self.context, set(context))
+        self.sums[0] += sign
+        self.sums[1] += sign * len(own)
+        self.sums[2] += sign * len(context)
+
+    def frequencies(self) -> list[tuple[str, int, int]]:
+        """Return the terms whose document frequencies differ, in order."""
+        own, context = self.own, self.context
+        terms = sorted(own.keys() | context.keys())
+        return [(term, own[term], context[term]) for term in terms if own[term] or context[term]]
+
+
+class _Change:
+    """What a change does to the statistics of every namespace it touches."""
+
+    def __init__(self) -> None:
+        self._tallies: defaultdict[int, _Tally] = defaultdict(_Tally)
+
+    def note(self, namespace: int, own: Sequence[str], context: Sequence[str], sign: int) -> None:
+        """Count one document in (1) or out (-1)."""
+        self._tallies[namespace].count(own, context, sign)
 
     async def apply(self, session: Session) -> None:
         """Write the differences; terms that nothing holds any more leave no row."""
-        changed = sorted(
-            (namespace, term, own, context)
-            for (namespace, term), (own, context) in self.frequencies.items()
-            if own or context
-        )
+        changed = [
+            (namespace, *frequencies)
+            for namespace, tally in sorted(self._tallies.items())
+            for frequencies in tally.frequencies()
+        ]
         if changed:
-            await session.run(
+            await session.write(
                 "INSERT INTO lexical_terms AS l (namespace_id, term, own_df, context_df)"
                 " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[])"
                 " ON CONFLICT (namespace_id, term) DO UPDATE SET"
@@ -224,19 +242,15 @@ class _Change:
                 " AND l.own_df <= 0 AND l.context_df <= 0",
                 _columns_of(fewer),
             )
-        sums = [(namespace, *sums) for namespace, sums in self.sums.items() if any(sums)]
-        if sums:
-            await session.run(
-                "UPDATE namespaces n SET documents = n.documents + w.documents,"
-                " own_length = n.own_length + w.own, context_length = n.context_length + w.context"
-                " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
-                " w (id, documents, own, context) WHERE n.id = w.id",
-                _columns_of(sums),
-            )
+        for namespace, tally in self._tallies.items():
+            for name, difference in zip(_SUMS, tally.sums, strict=True):
+                session.counters.count(namespace, name, difference)
 
 
-def _columns_of(rows: Sequence[tuple[object, ...]]) -> list[object]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns_of(rows: Sequence[tuple[int | str, ...]]) -> list[str]:
+    """Return arrays: of namespaces, of terms, and of any numbers that follow."""
+    spaces, terms, *rest = zip(*rows, strict=True)
+    return [arrays.numbers(spaces), arrays.texts(terms), *map(arrays.numbers, rest)]
 
 
 def _document(number: int, namespace: int, text: AnalysedText) -> Document:
@@ -256,23 +270,30 @@ async def _documents(session: Session, numbers: Sequence[int]) -> list[Document]
 async def _bring_in(session: Session, documents: Iterable[Document], change: _Change) -> None:
     rows = []
     for one in sorted(documents, key=_number):
-        number, namespace, own, context = one
-        change.note(one, 1)
-        length = len(own.split())
-        lengths = (length, length if context is None else len(context.split()))
-        rows.append((number, namespace, own, context, *lengths, document(namespace, own, context)))
+        namespace, words, others = one[1], *_words(one)
+        change.note(namespace, words, others, 1)
+        lengths = (len(words), len(others))
+        around = () if one[3] is None else others
+        rows.append((*one, *lengths, document(namespace, words, around)))
     await session.insert("memory_terms", _COLUMNS, rows)
 
 
 async def _take_out(session: Session, documents: Iterable[Document], change: _Change) -> None:
     ordered = sorted(documents, key=_number)
     for one in ordered:
-        change.note(one, -1)
+        change.note(one[1], *_words(one), -1)
     if ordered:
         await session.run(
             "DELETE FROM memory_terms WHERE memory = ANY(%s::bigint[])",
             [[_number(one) for one in ordered]],
         )
+
+
+def _words(document: Document) -> tuple[list[str], list[str]]:
+    """Return the own words of a document, and those it has among its neighbours."""
+    _, _, own, context = document
+    words = own.split()
+    return words, words if context is None else context.split()
 
 
 def _number(document: Document) -> int:

@@ -80,7 +80,7 @@ class PostgresLinks:
             )
             assert row is not None
             added[namespace] += bool(row[0])
-        await _count(self._session, added)
+        _count(self._session, added)
 
     async def remove(self, source: MemoryId, target: MemoryId, type: str, /) -> bool:
         """Remove one link; tell whether it was there."""
@@ -90,7 +90,7 @@ class PostgresLinks:
             " RETURNING namespace_id",
             [source, target, type],
         )
-        return await _count_out(self._session, rows) > 0
+        return _count_out(self._session, rows) > 0
 
 
 async def sources_of_links_at(session: Session, ids: Sequence[str]) -> list[str]:
@@ -107,26 +107,23 @@ async def remove_links_at(session: Session, ids: Sequence[str]) -> None:
         f"DELETE FROM links AS l WHERE {_AT[Direction.BOTH]} RETURNING namespace_id",
         _ends(list(ids), Direction.BOTH),
     )
-    await _count_out(session, rows)
+    _count_out(session, rows)
 
 
 def _ends(ids: list[str], direction: Direction) -> list[object]:
     return [ids, ids] if direction is Direction.BOTH else [ids]
 
 
-async def _count_out(session: Session, removed: Sequence[Row]) -> int:
+def _count_out(session: Session, removed: Sequence[Row]) -> int:
     namespaces = Counter(namespace for (namespace,) in removed)
-    await _count(session, Counter({space: -number for space, number in namespaces.items()}))
+    _count(session, Counter({space: -number for space, number in namespaces.items()}))
     return namespaces.total()
 
 
-async def _count(session: Session, change: Counter[int]) -> None:
-    if any(change.values()):
-        await session.run(
-            "UPDATE namespaces n SET links = n.links + w.number"
-            " FROM unnest(%s::bigint[], %s::bigint[]) w (id, number) WHERE n.id = w.id",
-            [list(change), list(change.values())],
-        )
+def _count(session: Session, change: Counter[int]) -> None:
+    for namespace, difference in change.items():
+        if difference:
+            session.counters.count(namespace, "links", difference)
 
 
 def _link(row: Row) -> Link:

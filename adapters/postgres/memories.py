@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.postgres import memory_changes
+from adapters.postgres.arrays import texts
 from adapters.postgres.bodies import SELECTED_WITHOUT_BODIES, Bodies
 from adapters.postgres.feed import position_sql
 from adapters.postgres.filters import filter_sql
@@ -193,14 +194,18 @@ class PostgresMemories:
     async def by_content(self, namespace: Namespace, hashes: Sequence[str], /) -> dict[str, Memory]:
         """Return the oldest live memory for each content hash; a change holds the counter first."""
         await self._hold(namespace)
-        # One look into the index for each: asked for all at once, a planner that does not know
-        # yet how large the namespace has become reads all of it.
+        # One look into the index for each. Most contents are new, and to find the next hash in
+        # order leaves one index to choose: a planner that does not know yet how large the
+        # namespace has become would else read all of it every time.
         rows = await self._session.rows(
             f"SELECT {SELECTED} FROM namespaces n CROSS JOIN unnest(%s::text[]) w (hash)"
+            " CROSS JOIN LATERAL (SELECT namespace_id, content_hash FROM memories"
+            " WHERE (namespace_id, content_hash) >= (n.id, w.hash) AND forgotten_at IS NULL"
+            " ORDER BY namespace_id, content_hash LIMIT 1) next"
             " CROSS JOIN LATERAL (SELECT * FROM memories WHERE namespace_id = n.id"
             " AND content_hash = w.hash AND forgotten_at IS NULL ORDER BY created_at, id LIMIT 1) m"
-            " WHERE n.path = %s",
-            [storable(set(hashes)), namespace],
+            " WHERE n.path = %s AND next.namespace_id = n.id AND next.content_hash = w.hash",
+            [texts(storable(set(hashes))), namespace],
         )
         return {memory.content_hash: memory for memory in map(memory_of, rows)}
 

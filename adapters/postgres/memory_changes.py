@@ -11,7 +11,7 @@ from adapters.postgres.embeddings import remove_vectors
 from adapters.postgres.lexicon import remove_terms
 from adapters.postgres.links import remove_links_at, sources_of_links_at
 from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
-from adapters.postgres.rows import COLUMNS, body_of, facts_of, micros, storable, values_of
+from adapters.postgres.rows import COLUMNS, body_of, micros, sent_values_of, storable
 from adapters.postgres.session import Session
 from adapters.postgres.versions import VERSION_COLUMNS
 from domain.memory import Memory, MemoryId
@@ -36,24 +36,28 @@ async def add(session: Session, memories: Sequence[Memory], actor: str) -> None:
     if not memories:
         return
     spaces = await lock_namespaces(session, (memory.namespace for memory in memories))
-    numbers = await session.rows(
-        "SELECT nextval(pg_get_serial_sequence('memories', 'number')) FROM generate_series(1, %s)",
+    row = await session.row(
+        "SELECT array_agg(nextval(pg_get_serial_sequence('memories', 'number')))"
+        " FROM generate_series(1, %s)",
         [len(memories)],
     )
+    assert row is not None
     placed: dict[str, tuple[int, int, int]] = {
         memory.id: (number, spaces[memory.namespace], memory.version)
-        for memory, (number,) in zip(memories, numbers, strict=True)
+        for memory, number in zip(memories, row[0], strict=True)
     }
     await session.insert(
         "memories",
         _INSERTED,
         [
-            (*placed[memory.id][:2], memory.id, actor, facts_of(memory), *values_of(memory))
+            (*placed[memory.id][:2], memory.id, actor, *sent_values_of(memory))
             for memory in memories
         ],
     )
     session.added.update(placed)
-    await _count(session, Counter(spaces[memory.namespace] for memory in memories))
+    session.without_terms.update(row[0])
+    session.without_vectors.update(row[0])
+    _count(session, Counter(spaces[memory.namespace] for memory in memories))
 
 
 async def replace(session: Session, memories: Sequence[Memory], actor: str) -> None:
@@ -95,7 +99,7 @@ async def _replace_once(session: Session, memories: dict[str, Memory], actor: st
     )
     for number, id, *_ in rows:
         memory = memories[id]
-        await session.run(_UPDATE, [actor, facts_of(memory), *values_of(memory), number])
+        await session.run(_UPDATE, [actor, *sent_values_of(memory), number])
 
 
 async def forget(session: Session, ids: Sequence[str], at: datetime, actor: str) -> None:
@@ -144,7 +148,7 @@ async def _let_go(session: Session, ids: Sequence[str]) -> list[int]:
         await remove_terms(session, numbers)
         await remove_vectors(session, numbers)
         gone = Counter(namespace for _, _, namespace in rows)
-        await _count(session, Counter({space: -number for space, number in gone.items()}))
+        _count(session, Counter({space: -number for space, number in gone.items()}))
     return numbers
 
 
@@ -153,13 +157,9 @@ def _changed(session: Session, ids: Iterable[str]) -> None:
         session.added.pop(id, None)
 
 
-async def _count(session: Session, change: Counter[int]) -> None:
-    if change:
-        await session.run(
-            "UPDATE namespaces n SET memories = n.memories + w.number"
-            " FROM unnest(%s::bigint[], %s::bigint[]) w (id, number) WHERE n.id = w.id",
-            [list(change), list(change.values())],
-        )
+def _count(session: Session, change: Counter[int]) -> None:
+    for namespace, difference in change.items():
+        session.counters.count(namespace, "memories", difference)
 
 
 async def _audit(

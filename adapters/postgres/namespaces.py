@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from adapters.postgres.rows import scope_sql, to_json
+from adapters.postgres.rows import Row, scope_sql, to_json
 from adapters.postgres.session import Session
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope, ancestors
 
@@ -73,17 +73,27 @@ async def lock_namespaces(session: Session, paths: Iterable[Namespace]) -> dict[
     wanted = sorted(set(paths))
     missing = [path for path in wanted if path not in session.locked]
     if missing:
-        # An update that changes nothing (WHERE false) still locks the row.
-        await session.run(
-            "INSERT INTO namespaces (path) SELECT unnest(%s::text[]) ON CONFLICT (path)"
-            " DO UPDATE SET head = namespaces.head WHERE false",
-            [missing],
-        )
-        rows = await session.rows(
-            "SELECT path, id FROM namespaces WHERE path = ANY(%s::text[])", [missing]
-        )
-        session.locked.update(rows)
+        for path, id, head in await _locked(session, missing):
+            session.locked[path] = id
+            session.heads[path] = head
     return {path: session.locked[path] for path in wanted}
+
+
+async def _locked(session: Session, paths: list[Namespace]) -> list[Row]:
+    """Lock rows that are not locked yet, in path order; return path, id and head of each."""
+    select = "SELECT path, id, head FROM namespaces WHERE path = ANY(%s::text[])"
+    if len(paths) == 1:
+        # One row has no order to keep: where it is there already, this is all.
+        rows = await session.rows(f"{select} FOR NO KEY UPDATE", [paths])
+        if rows:
+            return rows
+    # An update that changes nothing (WHERE false) still locks the row.
+    await session.run(
+        "INSERT INTO namespaces (path) SELECT unnest(%s::text[]) ON CONFLICT (path)"
+        " DO UPDATE SET head = namespaces.head WHERE false",
+        [paths],
+    )
+    return await session.rows(select, [paths])
 
 
 async def lock_namespaces_of(session: Session, ids: Iterable[str]) -> None:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain.memory import Kind, Memory, MemoryId, Source
+from adapters.postgres.arrays import texts
+from domain.memory import Kind, Memory, MemoryId, Payload, Source
 from domain.namespace import Namespace, Scope, ScopeKind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +31,10 @@ _KINDS = {kind.value: kind for kind in Kind}
 _NOBODY = Source()
 # From here on floats are whole numbers, and their shortest spelling is not their value.
 _WHOLE = 2.0**53
+# Every such float is written with 16 digits or more, or with a positive exponent.
+_LONG_NUMBER = re.compile(r"\d{16}|\de\+")
+_TAGS = COLUMNS.index("tags")
+_PAYLOAD = COLUMNS.index("payload")
 
 
 def micros(moment: datetime) -> int:
@@ -115,14 +121,21 @@ def values_of(memory: Memory) -> Row:
     )
 
 
+def sent_values_of(memory: Memory) -> Row:
+    """Return `facts` and the values of `COLUMNS`, in the forms that are sent fastest."""
+    values = values_of(memory)
+    before, after = values[:_TAGS], values[_TAGS + 1 :]
+    return (_facts(memory.payload, values[_PAYLOAD]), *before, texts(memory.tags), *after)
+
+
 def place_of(coordinate: Sequence[float]) -> list[float]:
     """Return a coordinate with -0.0 read as 0.0: equal places are equal."""
     return [float(axis) + 0.0 for axis in coordinate]
 
 
-def facts_of(memory: Memory) -> str:
-    """Return the payload in the form that filters look at."""
-    return exact_json(memory.payload) if memory.payload else "{}"
+def _facts(payload: Payload, encoded: str) -> str:
+    """Return the payload in the form that filters look at: mostly as it is encoded anyway."""
+    return exact_json(payload) if _LONG_NUMBER.search(encoded) else encoded
 
 
 def memory_of(row: Row) -> Memory:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
+from adapters.postgres.counters import Counters
 from adapters.postgres.failures import translated
 from domain.memory import MemoryId
 
@@ -30,12 +31,20 @@ class Session:
         self._connection = connection
         self._silence_seconds = silence_seconds
         self._over = False
+        self._behind: asyncio.Task[None] | None = None
         self.writing = writing
-        #: Ids of the namespaces whose counters this transaction holds, by path.
+        #: Ids and heads of the namespaces whose counters this transaction holds, by path.
         self.locked: dict[str, int] = {}
+        self.heads: dict[str, int] = {}
+        #: What becomes of these counters; written before anything is asked, and at the commit.
+        self.counters = Counters()
         #: Number, namespace id and version of the memories that this transaction has added and
         #: not changed since: nobody else knows them, so they need no lock and no lookup.
         self.added: dict[str, tuple[int, int, int]] = {}
+        #: Numbers of memories that were added here and have no terms, or no vectors and tasks, yet:
+        #: there is nothing to replace.
+        self.without_terms: set[int] = set()
+        self.without_vectors: set[int] = set()
         #: Bodies that were not in the cache: (memory id, body) by key.
         self.bodies_read: dict[str, tuple[str, bytes]] = {}
         #: Erased memories with their last version.
@@ -43,30 +52,47 @@ class Session:
 
     async def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a statement."""
-        async with self._talking():
+        async with self._asking():
             cursor = await self._connection.execute(statement, parameters)
             return await cursor.fetchall()
 
     async def row(self, statement: str, parameters: Sequence[object] = ()) -> Row | None:
         """Return the first row of a statement."""
-        async with self._talking():
+        async with self._asking():
             cursor = await self._connection.execute(statement, parameters)
             return await cursor.fetchone()
 
     async def run(self, statement: str, parameters: Sequence[object] = ()) -> int:
         """Run a statement; return how many rows it changed."""
-        async with self._talking():
+        async with self._asking():
             return (await self._connection.execute(statement, parameters)).rowcount
 
-    async def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """Insert rows as they are, identity columns too: one plainly, several by COPY."""
+    async def write(self, statement: str, parameters: Sequence[object]) -> None:
+        """Send a statement that reads no counter; what it fails with, a later call raises."""
+        await self._leave_behind(lambda sent: self._executed(statement, parameters, sent))
+
+    async def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[Row],
+        *,
+        types: Sequence[str] | None = None,
+    ) -> None:
+        """Insert rows as they are, identity columns too: one plainly, several by COPY.
+
+        Returns when they are sent; what they fail with, a later call raises. With `types`, COPY is
+        binary.
+        """
         waiting = list(rows)
+        names = ", ".join(columns)
         if len(waiting) > 1:
-            await self._copy(table, columns, waiting)
+            form = "" if types is None else " (FORMAT BINARY)"
+            statement = f"COPY {table} ({names}) FROM STDIN{form}"
+            await self._leave_behind(lambda sent: self._copied(statement, waiting, types, sent))
         elif waiting:
             marks = ", ".join(["%s"] * len(columns))
-            names = ", ".join(columns)
-            await self.run(
+            await self.write(
                 f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE VALUES ({marks})",  # noqa: S608
                 waiting[0],
             )
@@ -78,7 +104,8 @@ class Session:
 
     async def commit(self) -> None:
         """Finish. A cancellation waits for the outcome, for it cannot be undone."""
-        self._over = True
+        async with self._asking():
+            self._over = True
         done = asyncio.ensure_future(self._end("COMMIT"))
         try:
             await asyncio.shield(done)
@@ -89,7 +116,10 @@ class Session:
     async def roll_back(self) -> None:
         """Undo everything, even if cancelled; a connection that cannot is closed."""
         self._over = True
+        await self._give_up_behind()
         if self._connection.closed:
+            return
+        if self._connection.info.transaction_status is TransactionStatus.IDLE:
             return
         if self._connection.info.transaction_status is TransactionStatus.ACTIVE:
             # Cancelled in the middle of a COPY: the server undoes it when the line is cut.
@@ -105,19 +135,81 @@ class Session:
             if done.done() and not done.cancelled() and done.exception() is not None:
                 await self._connection.close()
 
-    async def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        names = ", ".join(columns)
-        async with (
-            self._talking(),
-            self._connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
-        ):
-            for row in rows:
-                await copy.write_row(row)
+    async def _leave_behind(
+        self, work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Start work that the server goes on with while the caller prepares what comes next.
+
+        Returns when all is sent: from then on nothing here has to run for the server to work.
+        """
+        if self._over:
+            raise RuntimeError("the transaction is over")
+        await self._caught_up()
+        sent = asyncio.Event()
+        self._behind = asyncio.create_task(work(sent))
+        await sent.wait()
+
+    async def _executed(
+        self, statement: str, parameters: Sequence[object], sent: asyncio.Event
+    ) -> None:
+        asyncio.get_running_loop().call_soon(sent.set)
+        async with self._talking():
+            await self._connection.execute(statement, parameters)
+
+    async def _copied(
+        self,
+        statement: str,
+        rows: Iterable[Row],
+        types: Sequence[str] | None,
+        sent: asyncio.Event,
+    ) -> None:
+        try:
+            async with (
+                self._talking(),
+                self._connection.cursor() as cursor,
+                cursor.copy(statement) as copy,
+            ):
+                if types is not None:
+                    copy.set_types(types)
+                for row in rows:
+                    await copy.write_row(row)
+                asyncio.get_running_loop().call_soon(sent.set)
+        finally:
+            sent.set()
+
+    async def _caught_up(self) -> None:
+        """Wait for what was left behind; raise what it failed with."""
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            await behind
+
+    async def _give_up_behind(self) -> None:
+        behind, self._behind = self._behind, None
+        if behind is None:
+            return
+        behind.cancel()
+        try:
+            await asyncio.wait([behind])
+        except asyncio.CancelledError:
+            await self._connection.close()
+            raise
+        if not behind.cancelled():
+            # It is given up either way; asyncio complains of failures that nobody looked at.
+            behind.exception()
 
     async def _end(self, statement: str) -> None:
         async with self._patience(self._silence_seconds):
             await self._connection.execute(statement)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Talk when everything is written that the answer may depend on."""
+        await self._caught_up()
+        counters = self.counters.taken()
+        async with self._talking():
+            if counters is not None:
+                await self._connection.execute(*counters)
+            yield
 
     @asynccontextmanager
     async def _talking(self) -> AsyncIterator[None]:

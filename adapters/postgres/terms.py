@@ -41,19 +41,20 @@ def space_lexeme(namespace: int) -> str:
     return f"#{namespace}"
 
 
-def document(namespace: int, own: str, context: str | None) -> str:
-    """Return a tsvector of joined terms: own ones weigh A, those of the neighbours D.
+def document(namespace: int, own: Sequence[str], context: Sequence[str]) -> str:
+    """Return a tsvector of encoded terms: own ones weigh A, those of the neighbours D.
 
     Spelt out here, so that no dictionary of the server changes a term.
     """
-    places: dict[str, list[str]] = {}
-    for weight, text in (("A", own), ("", context or "")):
-        for place, word in enumerate(text.split(), start=1):
-            known = places.setdefault(word, [])
-            if len(known) < _PLACES_MAX:
-                known.append(f"{min(place, _PLACE_MAX)}{weight}")
-    parts = [f"'{word}':{','.join(where)}" for word, where in places.items()]
-    return " ".join([f"'{space_lexeme(namespace)}'", *parts])
+    places: dict[str, str] = {}
+    for weight, words in (("A", own), ("", context)):
+        for place, word in enumerate(words, start=1):
+            known = places.get(word)
+            if known is None:
+                places[word] = f"'{word}':{min(place, _PLACE_MAX)}{weight}"
+            elif known.count(",") < _PLACES_MAX - 1:
+                places[word] = f"{known},{min(place, _PLACE_MAX)}{weight}"
+    return " ".join([f"'{space_lexeme(namespace)}'", *places.values()])
 
 
 def query(terms: Sequence[str], namespaces: Sequence[int] | None) -> str:
