@@ -30,11 +30,12 @@ class Uuid7Source:
     def __call__(self) -> MemoryId:
         """Return a new id in the usual form: 36 characters, lower case."""
         moment = (self._now() - _EPOCH) // _MILLISECOND
-        # The top random bit stays free as room for counting on.
-        fresh = moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS - 1)
         with self._lock:
-            if fresh >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
+            if moment <= self._last >> _RANDOM_BITS:
                 fresh = self._last + 1 + secrets.randbits(_STEP_BITS)
+            else:
+                # The top random bit stays free as room for counting on.
+                fresh = moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS - 1)
             self._last = fresh
         return MemoryId(_spelt(_numbered(fresh)))
 

@@ -54,7 +54,10 @@ async def surroundings(
 ) -> Surroundings:
     """Read memories and their neighbours; `known` saves reading what was just written."""
     memories = dict(known or {})
-    places = await tx.memories.session_places(ids)
+    # Who is in no session has no neighbours: that need not be asked.
+    places = await tx.memories.session_places(
+        [id for id in ids if id not in memories or memories[id].source.session is not None]
+    )
     needed = [*ids, *_ends(places.values())]
     memories.update(
         await tx.memories.get([id for id in dict.fromkeys(needed) if id not in memories])

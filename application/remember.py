@@ -85,9 +85,13 @@ class RememberBatch:
     async def _record(self, tx: Transaction, request: Request, wait: Wait) -> Plan:
         at = self.now()
         targets = await self._targets(tx, request.drafts)
+        # Each is parsed once; the problem names the first memory that has it.
+        places: dict[str, int] = {}
+        for index, draft in enumerate(request.drafts):
+            places.setdefault(draft.namespace, index)
         spaces = {
-            parse_namespace(d.namespace, _at(request, i, "namespace"))
-            for i, d in enumerate(request.drafts)
+            parse_namespace(path, _at(request, index, "namespace"))
+            for path, index in places.items()
         }
         locked = spaces | {memory.namespace for memory in targets.values()}
         sequencer = Sequencer(await tx.feed.lock(locked), at, self.new_event_id)
