@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from domain.errors import InvalidInput
 
+#: Between one and the next number that float32 knows.
+_FLOAT32_STEP = 2.0**-23
+
 
 class Role(StrEnum):
     """What a vector stands for: a memory's own text, or its text among its session neighbours."""
@@ -48,6 +51,6 @@ def unit_vector(values: Sequence[float], field: str = "vector") -> Vector:
         if not all(map(math.isfinite, values)):
             raise InvalidInput(field, "holds a number that is not finite")
         raise InvalidInput(field, "has no direction (its length is zero or overflows)")
-    # Most embedders give unit vectors: then there is nothing to divide.
-    parts = values if norm == 1.0 else [value / norm for value in values]
+    # Most embedders give unit vectors: what float32 cannot tell from one needs no division.
+    parts = values if abs(norm - 1) < _FLOAT32_STEP / 2 else [value / norm for value in values]
     return Vector(struct.pack(f"<{len(parts)}f", *parts))

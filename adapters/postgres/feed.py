@@ -36,15 +36,17 @@ class PostgresFeed:
         """Insert events that continue the locked heads without gaps, and advance them."""
         if not events:
             return
-        ids = await lock_namespaces(self._session, {event.namespace for event in events})
-        heads = {path: self._session.heads[path] for path in ids}
+        paths = {event.namespace for event in events}
+        await self._lock_known(paths)
+        heads = {path: head for path, head in self._session.heads.items() if path in paths}
         for event in events:
-            expected = heads[event.namespace] + 1
+            expected = heads.get(event.namespace, -1) + 1
             if event.seq != expected:
                 raise AssertionError(
                     f"event {event.seq} of {event.namespace!r} does not continue at {expected}"
                 )
             heads[event.namespace] = event.seq
+        ids = self._session.locked
         await self._session.insert(
             "events",
             ("namespace_id", *EVENT_COLUMNS),
@@ -83,6 +85,15 @@ class PostgresFeed:
                 [*parameters, after or "", limit],
             )
         )
+
+    async def _lock_known(self, namespaces: Iterable[Namespace]) -> None:
+        """Lock those that are not locked yet and have a row: an event never makes one."""
+        strange = [path for path in namespaces if path not in self._session.locked]
+        if strange:
+            rows = await self._session.rows(
+                "SELECT path FROM namespaces WHERE path = ANY(%s::text[])", [strange]
+            )
+            await lock_namespaces(self._session, [path for (path,) in rows])
 
 
 def position_sql(inside: str) -> str:

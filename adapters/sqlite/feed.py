@@ -33,7 +33,8 @@ class SqliteFeed:
 
     async def append(self, events: Sequence[Event], /) -> None:
         """Insert events that continue the heads without gaps, and advance them."""
-        await self._session.run(_append, events)
+        if events:
+            await self._session.run(_append, events)
 
     async def position(self, scope: Scope, /) -> FeedPosition:
         """Return the epoch and the sum of the heads in scope."""
@@ -121,7 +122,7 @@ def _append(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
                 event.memory_id,
                 event.version,
                 micros(event.at),
-                to_json(event.changed),
+                to_json(event.changed) if event.changed else "[]",
                 event.link_target,
                 event.link_type,
                 event.trace,
