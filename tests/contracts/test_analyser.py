@@ -88,6 +88,13 @@ def test_terms_are_bounded_repeatable_and_storable(text: str) -> None:
     assert all(0 < len(term) <= 64 and not term.isspace() for term in terms)
 
 
+@given(st.text(), st.sampled_from(" \n\t\u3000\u2028"), st.text("abc-._'\u0e01\u4e00 1A"))
+def test_no_term_reaches_across_white_space(one: str, space: str, other: str) -> None:
+    together = _SHARED.terms(f"{one}{space}{other}")
+
+    assert together == _SHARED.terms(one) + _SHARED.terms(other)
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     analyser = SnowballAnalyser()
     texts = [f"running{number % 7} horses connected generalizations" for number in range(400)]

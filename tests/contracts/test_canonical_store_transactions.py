@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from domain.filter import Filter
+from domain.lexical import AnalysedText
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Transaction
 from tests.contracts.store_fixtures import (
@@ -67,6 +68,53 @@ async def test_keeps_nothing_of_a_block_in_which_a_call_failed(store: CanonicalS
 
     async with store.reading() as tx:
         assert await tx.memories.get([memory.id]) == {}
+
+
+async def test_raises_what_the_last_write_failed_with(store: CanonicalStore) -> None:
+    """A store may go on while it writes, but not past the end of the block."""
+    known, fresh = a_memory(), a_memory("a lantern")
+    await stored(store, known)
+
+    async def change() -> None:
+        async with store.writing() as tx:
+            await tx.memories.add([fresh, known], actor="tester")
+
+    with pytest.raises(Exception, match="(?i)unique"):
+        await change()
+
+    async with store.reading() as tx:
+        assert await tx.memories.get([fresh.id]) == {}
+    assert await store.check() == []
+
+
+async def test_counts_what_one_block_adds_and_takes_away(store: CanonicalStore) -> None:
+    kept, gone = a_memory(), a_memory("a lantern")
+
+    async with store.writing() as tx:
+        await tx.feed.lock([HOME])
+        await add(tx, kept, gone)
+        await tx.feed.append(events(HOME, 1, 2))
+        before = await tx.namespaces.stats(None, limit=10)
+        await tx.memories.forget([gone.id], at=START, actor="tester")
+        await tx.feed.append(events(HOME, 3, 3))
+        after = await tx.namespaces.stats(None, limit=10)
+
+    assert [(one.memories, one.head) for one in (*before, *after)] == [(2, 2), (1, 3)]
+    assert await store.check() == []
+
+
+async def test_indexes_what_it_has_just_added_once_more(store: CanonicalStore) -> None:
+    memory = a_memory()
+
+    async with store.writing() as tx:
+        await add(tx, memory)
+        again = AnalysedText(("lantern",), ("lantern",))
+        await tx.lexicon.put({memory.id: again})
+
+    async with store.reading() as tx:
+        assert await tx.lexicon.nominate(["kettle"], exactly(), Filter(), limit=10) == []
+        assert await tx.lexicon.nominate(["lantern"], exactly(), Filter(), limit=10) == [memory.id]
+    assert await store.check() == []
 
 
 async def test_reads_its_own_changes_before_the_commit(store: CanonicalStore) -> None:
