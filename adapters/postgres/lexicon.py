@@ -28,8 +28,7 @@ _COLUMNS = (
     "memory", "namespace_id", "own", "context", "own_length", "context_length", "document",
 )  # fmt: skip
 
-#: The names of `_Tally.sums`.
-_SUMS = ("documents", "own_length", "context_length")
+_SUM_NAMES = ("documents", "own_length", "context_length")
 
 #: (memory number, namespace id, own, context or None when it is the same as own)
 Document = tuple[int, int, str, str | None]
@@ -195,8 +194,9 @@ class _Tally:
     def count(self, own: Sequence[str], context: Sequence[str], sign: int) -> None:
         """Count one document in (1) or out (-1)."""
         add = Counter.update if sign > 0 else Counter.subtract
-        add(self.own, set(own))
-        add(self.context, set(context))
+        own_terms = set(own)
+        add(self.own, own_terms)
+        add(self.context, own_terms if context is own else set(context))
         self.sums[0] += sign
         self.sums[1] += sign * len(own)
         self.sums[2] += sign * len(context)
@@ -243,7 +243,7 @@ class _Change:
                 _columns_of(fewer),
             )
         for namespace, tally in self._tallies.items():
-            for name, difference in zip(_SUMS, tally.sums, strict=True):
+            for name, difference in zip(_SUM_NAMES, tally.sums, strict=True):
                 session.counters.count(namespace, name, difference)
 
 

@@ -18,6 +18,7 @@ from domain.memory import MemoryId
 
 Row = tuple[Any, ...]
 Connection = AsyncConnection[Row]
+_PATIENCE_SECONDS = 1.0
 
 
 class Session:
@@ -152,6 +153,7 @@ class Session:
     async def _executed(
         self, statement: str, parameters: Sequence[object], sent: asyncio.Event
     ) -> None:
+        # psycopg sends before it waits, and nobody hears of this before it waits.
         asyncio.get_running_loop().call_soon(sent.set)
         async with self._talking():
             await self._connection.execute(statement, parameters)
@@ -173,6 +175,7 @@ class Session:
                     copy.set_types(types)
                 for row in rows:
                     await copy.write_row(row)
+                # The end of the rows is sent before anybody hears of this, as in `_executed`.
                 asyncio.get_running_loop().call_soon(sent.set)
         finally:
             sent.set()
@@ -187,10 +190,13 @@ class Session:
         behind, self._behind = self._behind, None
         if behind is None:
             return
-        behind.cancel()
         try:
+            # Mostly done in a moment: then the connection is as good as new.
+            await asyncio.wait([behind], timeout=_PATIENCE_SECONDS)
+            behind.cancel()
             await asyncio.wait([behind])
         except asyncio.CancelledError:
+            behind.cancel()
             await self._connection.close()
             raise
         if not behind.cancelled():

@@ -79,7 +79,7 @@ async def test_raises_what_the_last_write_failed_with(store: CanonicalStore) -> 
         async with store.writing() as tx:
             await tx.memories.add([fresh, known], actor="tester")
 
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await change()
 
     async with store.reading() as tx:
