@@ -55,13 +55,12 @@ async def surroundings(
     """Read memories and their neighbours; `known` saves reading what was just written."""
     memories = dict(known or {})
     # Who is in no session has no neighbours: that need not be asked.
-    places = await tx.memories.session_places(
-        [id for id in ids if id not in memories or memories[id].source.session is not None]
-    )
-    needed = [*ids, *_ends(places.values())]
-    memories.update(
-        await tx.memories.get([id for id in dict.fromkeys(needed) if id not in memories])
-    )
+    asked = [id for id in ids if id not in memories or memories[id].source.session is not None]
+    places = await tx.memories.session_places(asked) if asked else {}
+    needed = dict.fromkeys([*ids, *_ends(places.values())])
+    unknown = [id for id in needed if id not in memories]
+    if unknown:
+        memories.update(await tx.memories.get(unknown))
     return Surroundings(memories, places)
 
 
@@ -120,7 +119,9 @@ class Indexer:
         await tx.lexicon.put(await asyncio.to_thread(self._analysed, whole, affected))
         tasks = self._tasks(whole, affected, rewritten, given)
         await self._queue(tx, tasks, wait)
-        await tx.embeddings.drop(_alone(whole, affected))
+        alone = _alone(whole, affected)
+        if alone:
+            await tx.embeddings.drop(alone)
         for id in beside:
             if id in whole.memories:
                 memory = whole.memories[id]

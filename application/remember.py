@@ -85,21 +85,16 @@ class RememberBatch:
     async def _record(self, tx: Transaction, request: Request, wait: Wait) -> Plan:
         at = self.now()
         targets = await self._targets(tx, request.drafts)
-        # Each is parsed once; the problem names the first memory that has it.
-        places: dict[str, int] = {}
-        for index, draft in enumerate(request.drafts):
-            places.setdefault(draft.namespace, index)
-        spaces = {
-            parse_namespace(path, _at(request, index, "namespace"))
-            for path, index in places.items()
-        }
-        locked = spaces | {memory.namespace for memory in targets.values()}
+        locked = _namespaces(request.drafts) | {memory.namespace for memory in targets.values()}
         sequencer = Sequencer(await tx.feed.lock(locked), at, self.new_event_id)
         plan = await self.planner.plan(tx, request.drafts, at)
-        before = await tx.memories.session_places([m.id for m in plan.replaced.values()])
+        revised = list(plan.replaced)
+        before = await tx.memories.session_places(revised) if revised else {}
         self._sequence(plan, sequencer)
-        await tx.memories.add(list(plan.added.values()), actor=request.actor)
-        await tx.memories.replace(list(plan.replaced.values()), actor=request.actor)
+        if plan.added:
+            await tx.memories.add(list(plan.added.values()), actor=request.actor)
+        if plan.replaced:
+            await tx.memories.replace(list(plan.replaced.values()), actor=request.actor)
         await self._link(tx, request.drafts, plan, targets, sequencer)
         plan.unindexed = await self.indexer.refresh(
             tx,
@@ -109,7 +104,8 @@ class RememberBatch:
             once_beside=[e for p in before.values() for e in (p.previous, p.next) if e],
             wait=wait,
         )
-        await tx.embeddings.store(self.planner.given_embeddings(plan))
+        if plan.vectors:
+            await tx.embeddings.store(self.planner.given_embeddings(plan))
         await tx.feed.append(sequencer.events)
         if request.key is not None:
             await tx.idempotency.add(
@@ -242,5 +238,9 @@ def check_idempotency_key(key: str | None) -> str | None:
     return key
 
 
-def _at(request: Request, index: int, field: str) -> str:
-    return f"memories[{index}].{field}"
+def _namespaces(drafts: Sequence[Draft]) -> set[Namespace]:
+    """Parse each namespace once; a problem names the first memory that has it."""
+    first: dict[str, int] = {}
+    for index, draft in enumerate(drafts):
+        first.setdefault(draft.namespace, index)
+    return {parse_namespace(path, f"memories[{index}].namespace") for path, index in first.items()}

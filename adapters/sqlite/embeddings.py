@@ -50,8 +50,7 @@ class SqliteEmbeddings:
 
     async def drop(self, tasks: Sequence[EmbeddingTask], /) -> None:
         """Delete these vectors of every model and their tasks."""
-        if tasks:
-            await self._session.run(_drop, tasks)
+        await self._session.run(_drop, tasks)
 
     async def claim(
         self, model: str, /, *, now: datetime, lease_until: datetime, limit: int
@@ -65,7 +64,7 @@ class SqliteEmbeddings:
 
     async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
-        return await self._session.run(_store, embeddings) if embeddings else []
+        return await self._session.run(_store, embeddings)
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
         """Count missing vectors, of all memories or of these."""

@@ -33,8 +33,7 @@ class SqliteFeed:
 
     async def append(self, events: Sequence[Event], /) -> None:
         """Insert events that continue the heads without gaps, and advance them."""
-        if events:
-            await self._session.run(_append, events)
+        await self._session.run(_append, events)
 
     async def position(self, scope: Scope, /) -> FeedPosition:
         """Return the epoch and the sum of the heads in scope."""

@@ -45,7 +45,7 @@ class SqliteMemories:
 
     async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
         """Return the live ones among `ids`."""
-        return await self._session.run(_get, ids) if ids else {}
+        return await self._session.run(_get, ids)
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
         """Return those of `ids` that are live, in scope and pass, with the scope's heads."""
@@ -75,7 +75,7 @@ class SqliteMemories:
 
     async def session_places(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, SessionPlace]:
         """Return the session neighbours of those ids that are live and have a session."""
-        return await self._session.run(_session_places, ids) if ids else {}
+        return await self._session.run(_session_places, ids)
 
     async def by_content(self, namespace: Namespace, hashes: Sequence[str], /) -> dict[str, Memory]:
         """Return the oldest live memory for each content hash that has one."""
@@ -89,13 +89,11 @@ class SqliteMemories:
 
     async def add(self, memories: Sequence[Memory], /, *, actor: str) -> None:
         """Insert new memories (version 1, or as imported)."""
-        if memories:
-            await self._session.run(memory_changes.add, memories, actor)
+        await self._session.run(memory_changes.add, memories, actor)
 
     async def replace(self, memories: Sequence[Memory], /, *, actor: str) -> None:
         """Make each the current version; the version before becomes history."""
-        if memories:
-            await self._session.run(memory_changes.replace, memories, actor)
+        await self._session.run(memory_changes.replace, memories, actor)
 
     async def forget(self, ids: Sequence[MemoryId], /, *, at: datetime, actor: str) -> None:
         """Hide memories and remove all that is derived from them; history stays."""
