@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from dependency_injector import containers, providers
 
 from adapters.cached_embedder import CachedEmbedder
-from adapters.environment import Settings
+from adapters.environment import Settings, masked
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import FallbackIndex
@@ -25,7 +25,6 @@ from adapters.identifiers import Uuid7Source
 from adapters.inprocess.bus import InProcessBus
 from adapters.inprocess.cache import InProcessCache
 from adapters.inprocess.limits import InProcessRateLimiter
-from adapters.inprocess.locks import InProcessLocks
 from adapters.kafka.bus import KafkaBus
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import KafkaDeadLetters
@@ -50,6 +49,7 @@ from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
 from adapters.snowball_analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
+from adapters.store_locks import StoreLocks
 from adapters.store_text_index import StoreTextIndex
 from application.background import BackgroundIndexing
 from application.candidates import Gatherer
@@ -81,6 +81,7 @@ from application.show import History, ListMemories, Show
 from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.watch import Watch
+from domain.errors import SomaError
 from domain.memory import Limits
 from domain.ports import (
     Analyser,
@@ -159,6 +160,7 @@ class Container(containers.DeclarativeContainer):
     """Which adapter stands behind each port, and what each use case is given."""
 
     settings = providers.Dependency(instance_of=Settings)
+    shown_settings = providers.Callable(masked, settings)
     now = providers.Object(utc_now)
     elapsed = providers.Object(time.perf_counter)
     limits = providers.Singleton(
@@ -224,7 +226,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.far_cache, **limiters
     )
     lock_keepers: dict[str, providers.Provider[Locks]] = {  # noqa: RUF012
-        "none": providers.Singleton(InProcessLocks, elapsed),
+        "none": providers.Singleton(StoreLocks, store, now),
         "redis": providers.Singleton(RedisLocks, redis_server),
     }
     locks: providers.Provider[Locks] = providers.Selector(
@@ -513,6 +515,7 @@ def build(settings: Settings) -> Container:
 async def running(container: Container) -> AsyncIterator[Container]:
     """Open everything for serving; stop and close in reverse order."""
     settings = container.settings()
+    report = container.failure_log()
     async with opened(container), AsyncExitStack() as stack:
         if settings.profile == "embedded":
             # One process owns a data directory; replicas on a server leave each other's leases.
@@ -520,10 +523,10 @@ async def running(container: Container) -> AsyncIterator[Container]:
         if settings.embedder != "none":
             await container.open_model()()
             if settings.background_embedding:
-                await stack.enter_async_context(_beside(container.background()()))
+                await stack.enter_async_context(_beside(container.background()(), report))
         bus = container.bus()
         if isinstance(bus, KafkaBus):
-            await stack.enter_async_context(_beside(bus.listen()))
+            await stack.enter_async_context(_beside(bus.listen(), report))
         yield container
 
 
@@ -562,9 +565,18 @@ async def opened(container: Container) -> AsyncIterator[Container]:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run something for as long as the block runs."""
-    task = asyncio.create_task(work)
+async def _beside(
+    work: Coroutine[None, None, None], report: Callable[[SomaError], None]
+) -> AsyncIterator[None]:
+    """Run something for as long as the block runs; what ends it too early is reported at once."""
+
+    async def reported() -> None:
+        try:
+            await work
+        except SomaError as error:
+            report(error)
+
+    task = asyncio.create_task(reported())
     try:
         yield
     finally:

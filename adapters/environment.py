@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     data_dir: Path
     postgres_url: _PostgresUrl | None = None
-    postgres_connections_max: _Count = 10
+    postgres_connections_max: Annotated[int, msgspec.Meta(ge=5)] = 10
     postgres_statement_timeout_seconds: _Timeout = 30.0
     postgres_waiting_timeout_seconds: _Timeout = 10.0
     redis_url: _RedisUrl | None = None
@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_partitions: _Count = 12
     kafka_replicas: Annotated[int, msgspec.Meta(ge=-1)] = -1
     kafka_timeout_seconds: _Timeout = 10.0
-    kafka_session_timeout_seconds: _Timeout = 30.0
+    kafka_session_timeout_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
     worker_host: _Text = "127.0.0.1"
     worker_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8421
     worker_events_at_once: _Count = 1000
@@ -169,6 +169,10 @@ def load_settings(
     for name in _OPENAI_NEEDS if settings.embedder == "openai" else ():
         if getattr(settings, name) is None:
             raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
+    if settings.kafka_security.startswith("sasl") and not (
+        settings.kafka_user and settings.kafka_password
+    ):
+        raise ConfigurationError("kafka_security: SASL needs kafka_user and kafka_password")
     for name in _NEEDS_POSTGRES if settings.postgres_url is None else ():
         if getattr(settings, name) is not None:
             raise ConfigurationError(

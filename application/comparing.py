@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from application.projecting import Projector
@@ -30,17 +30,25 @@ class CompareVectors:
         """Yield ids; raises `IndexUnavailable` and `StoreUnavailable`."""
         name = await self.projection.open()
         async for ids in self._suspects(namespace):
+            if not ids:
+                continue
             # What was written meanwhile is late by now, or looks right at the second glance.
             late = await self._late(name, namespace)
             for id in await self._unlike(ids):
                 if late is not None and id not in late:
                     yield id
 
-    async def repair(self, namespace: Namespace) -> int:
-        """Write or remove what differs; return how many memories were concerned."""
+    async def repair(self, namespace: Namespace, goes_on: Callable[[], Awaitable[None]]) -> int:
+        """Write or remove what differs; return how many memories were concerned.
+
+        `goes_on` is called after every page, whether something differed or not.
+        """
         await self.projection.open()
         repaired = 0
         async for ids in self._suspects(namespace):
+            await goes_on()
+            if not ids:
+                continue
             async with self.store.reading() as tx:
                 live = await self.projector.read(tx, ids)
             gone = set(ids).difference(item.memory.id for item in live)
@@ -52,13 +60,12 @@ class CompareVectors:
         return repaired
 
     async def _suspects(self, namespace: Namespace) -> AsyncIterator[list[MemoryId]]:
-        """Yield pages of ids that are held otherwise than they should be."""
+        """Yield, page by page, the ids that are held otherwise than they should be: often none."""
         after: Cursor | None = None
         while True:
             async with self.store.reading() as tx:
                 page = await tx.memories.find(Scope(namespace), Filter(), limit=PAGE, after=after)
-            if suspects := await self._unlike([memory.id for memory in page]):
-                yield suspects
+            yield await self._unlike([memory.id for memory in page])
             if len(page) < PAGE:
                 break
             after = Cursor(page[-1].happened_at, page[-1].id)
@@ -67,8 +74,7 @@ class CompareVectors:
             ids = list(dict.fromkeys(id for _, id in held))
             async with self.store.reading() as tx:
                 live = await tx.memories.get(ids)
-            if dead := [id for id in ids if id not in live]:
-                yield dead
+            yield [id for id in ids if id not in live]
             point = held[-1][0]
 
     async def _unlike(self, ids: list[MemoryId]) -> list[MemoryId]:

@@ -22,6 +22,8 @@ from domain.messaging import DeadLetters, Message, MessageSource, Subscription
 ACTOR = "ingest"
 KEY_HEADER = "idempotency-key"
 TRACE_HEADER = "traceparent"
+#: Each takes a connection of the store, which the other loops need too.
+LANES_AT_ONCE = 3
 RETRY_SECONDS_MIN = 0.5
 RETRY_SECONDS_MAX = 5.0
 
@@ -54,15 +56,17 @@ class Ingest:
         lanes: dict[tuple[int, str | None], list[Message]] = {}
         for message in batch:
             lanes.setdefault((message.partition, message.key), []).append(message)
+        free = asyncio.Semaphore(LANES_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for lane in lanes.values():
-                group.create_task(self._in_order(lane))
+                group.create_task(self._in_order(lane, free))
         await subscription.done(batch)
         self.done(len(batch))
 
-    async def _in_order(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            await self._take(message)
+    async def _in_order(self, messages: Sequence[Message], free: asyncio.Semaphore) -> None:
+        async with free:
+            for message in messages:
+                await self._take(message)
 
     async def _take(self, message: Message) -> None:
         """Store or park one message; what does not answer is waited for."""

@@ -34,6 +34,12 @@ class Progress:
             await tx.settings.set(f"job:{self.name}:after", place)
         await self.locks.acquire(f"job:{self.name}", self.owner, ttl_seconds=LOCK_SECONDS)
 
+    async def renew(self) -> None:
+        """Say that the run goes on; raise `LockLost` when somebody else has taken over."""
+        async with self.store.writing() as tx:
+            await tx.fences.check(f"job:{self.name}", self.token)
+        await self.locks.acquire(f"job:{self.name}", self.owner, ttl_seconds=LOCK_SECONDS)
+
     async def finish(self, at: datetime) -> None:
         """Note that the run is complete."""
         async with self.store.writing() as tx:

@@ -31,7 +31,7 @@ class RepairVectorIndex:
             async with self.store.reading() as tx:
                 page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
             for entry in page:
-                mended += await self.compare.repair(entry.path)
+                mended += await self.compare.repair(entry.path, progress.renew)
                 await progress.keep(entry.path)
             if len(page) < NAMESPACES_AT_ONCE:
                 return mended

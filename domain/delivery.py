@@ -14,6 +14,8 @@ EVENT_SCHEMA_VERSION = 1
 #: Turns an event and the store's epoch into the body that is published.
 EventEncoder = Callable[[Event, str], bytes]
 
+PARKED_BYTES_MAX = 800_000
+PARKED_HEADERS_MAX = 50_000
 REASON_LENGTH_MAX = 1000
 _DEAD_LETTER_HEADERS = ("dlq-reason", "dlq-topic", "dlq-partition", "dlq-offset", "dlq-at")
 
@@ -69,13 +71,28 @@ def event_headers(event: Event) -> dict[str, str]:
 def dead_letter_headers(message: Message, reason: str, at: datetime) -> dict[str, str]:
     """Return the headers of a message that is parked: its own, and why it lies there."""
     return {
-        **message.headers,
+        **parked_body(message)[1],
         "dlq-reason": reason[:REASON_LENGTH_MAX],
         "dlq-topic": message.topic,
         "dlq-partition": str(message.partition),
         "dlq-offset": str(message.offset),
         "dlq-at": at.isoformat().replace("+00:00", "Z"),
     }
+
+
+def parked_body(message: Message) -> tuple[bytes | None, dict[str, str]]:
+    """Return what is kept of a message that is parked: its body and its own headers.
+
+    What no topic with the usual limit of a megabyte would take is left out, and its size noted: a
+    dead letter that cannot be kept would hold up everything behind it.
+    """
+    body, headers = message.body, dict(message.headers)
+    if sum(len(name) + len(value) for name, value in headers.items()) > PARKED_HEADERS_MAX:
+        headers = {"dlq-headers-left-out": str(len(headers))}
+    if body is not None and len(body) > PARKED_BYTES_MAX:
+        headers["dlq-body-left-out"] = str(len(body))
+        body = None
+    return body, headers
 
 
 def replay_headers(parked: Mapping[str, str]) -> dict[str, str]:

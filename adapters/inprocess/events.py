@@ -14,6 +14,7 @@ from domain.delivery import (
     EventEncoder,
     dead_letter_headers,
     event_headers,
+    parked_body,
     replay_headers,
 )
 from domain.events import Event
@@ -79,7 +80,7 @@ class InProcessLog:
     async def park(self, message: Message, reason: str, /) -> None:
         """Keep a message with the reason."""
         headers = dead_letter_headers(message, reason, self._now())
-        self._append(DEAD_LETTER_TOPIC, message.key, message.body, headers)
+        self._append(DEAD_LETTER_TOPIC, message.key, parked_body(message)[0], headers)
 
     async def replay(self, topic: str, /, *, limit: int) -> int:
         """Send parked messages of a topic back to it, once each."""

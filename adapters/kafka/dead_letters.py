@@ -10,7 +10,7 @@ from adapters.kafka.failures import translated
 from adapters.kafka.messages import record
 from adapters.kafka.producer import KafkaProducer
 from adapters.kafka.section import Section
-from domain.delivery import dead_letter_headers, replay_headers
+from domain.delivery import dead_letter_headers, parked_body, replay_headers
 from domain.messaging import DEAD_LETTER_TOPIC, Message
 
 _BATCH_MAX = 500
@@ -40,7 +40,8 @@ class KafkaDeadLetters:
         """Return when the message is safe; raises `BrokerUnavailable`."""
         headers = dead_letter_headers(message, reason, self._now())
         topic = self._connection.topic(DEAD_LETTER_TOPIC)
-        await self._producer.send([record(topic, message.key, message.body, headers)])
+        body, _ = parked_body(message)
+        await self._producer.send([record(topic, message.key, body, headers)])
 
     async def replay(self, topic: str, /, *, limit: int) -> int:
         """Send back up to `limit` messages of those that lie there now; raises `BrokerUnavailable`.

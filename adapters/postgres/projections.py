@@ -44,7 +44,9 @@ _LAGGING = (
     " (SELECT n.id, n.path, coalesce(w.seq, 0) AS mark, n.head - coalesce(w.seq, 0) AS amount,"
     f" w.advanced_at FROM namespaces n {_WATERMARKS} WHERE n.id = m.namespace_id LIMIT 1) l"
     " WHERE l.amount > 0 AND m.namespace_id %% %s = %s AND m.change >= coalesce((SELECT h.change"
-    " FROM projection_horizons h, present p WHERE h.name = %s AND h.epoch = p.epoch), '0'::xid8))"
+    " FROM projection_horizons h, present p WHERE h.name = %s AND h.epoch = p.epoch"
+    # One from another cluster, by a dump, means nothing here.
+    " AND h.change <= pg_snapshot_xmax(pg_current_snapshot())), '0'::xid8))"
 )
 
 # What is left of the answer is shared equally among those that want more: sorted by what they

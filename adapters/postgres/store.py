@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,7 +18,7 @@ from adapters.postgres.migrate import migrate
 from adapters.postgres.records import PostgresSettings
 from adapters.postgres.session import Connection, Session
 from adapters.postgres.transaction import PostgresTransaction
-from domain.errors import StoreUnavailable
+from domain.errors import ConfigurationError, StoreUnavailable
 from domain.memory import MemoryId
 from domain.ports import Cache, Finding, Transaction
 
@@ -60,6 +61,7 @@ class PostgresStore:
         Raises `StoreUnavailable`, `DataDirectoryNewer` or `DataDirectoryError`; then nothing in
         the database was changed.
         """
+        self._check_url()
         await self._migrate()
         pool = AsyncConnectionPool(
             self._url,
@@ -83,6 +85,15 @@ class PostgresStore:
             await pool.close()
             raise
         self._pool = pool
+
+    def _check_url(self) -> None:
+        """Raise `ConfigurationError` for a URL that no server could make right."""
+        try:
+            parts = conninfo_to_dict(self._url)
+            [int(port) for port in str(parts.get("port") or 0).split(",")]
+        except (ProgrammingError, ValueError) as error:
+            # Without what it says: it may quote the password.
+            raise ConfigurationError("postgres_url: is not a URL of PostgreSQL's form") from error
 
     async def close(self) -> None:
         """Let every connection go; transactions still open are undone by the server."""

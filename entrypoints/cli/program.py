@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from domain.errors import SomaError
+from domain.errors import ConfigurationError, SomaError
 from entrypoints.cli.arguments import build_parser
 from entrypoints.cli.failure import Failure
 from entrypoints.errors import REFUSED, outcome_of
@@ -59,7 +59,10 @@ def _settings(options: argparse.Namespace) -> Settings:
     names |= {"host": "host", "port": "port"}
     names |= {"worker_host": "worker_host", "worker_port": "worker_port"}
     given = {field: getattr(options, name, None) for name, field in names.items()}
-    return load_settings(os.environ, given)
+    settings = load_settings(os.environ, given)
+    if given.get("data_dir") is not None and settings.postgres_url is not None:
+        raise ConfigurationError("--data names an embedded store, but postgres_url is set as well")
+    return settings
 
 
 def _command(path: str) -> Command:

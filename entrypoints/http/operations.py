@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.params import QueryParameter
@@ -20,7 +18,6 @@ from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import ScopeParameter
 
 READY = "ok"
-MASK = "********"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ async def reindex(container: Soma) -> Queued:
 @get("/doctor", responses=documented())
 async def doctor(container: Soma) -> Diagnosis:
     """Ask everything Soma depends on whether it works."""
-    return Diagnosis(await container.diagnose()(), _shown(container.settings()))
+    return Diagnosis(await container.diagnose()(), container.shown_settings())
 
 
 @get("/stats/pending", responses=documented(400))
@@ -128,15 +125,6 @@ async def pending(
     """Count the vectors that are still missing."""
     wanted = None if namespace is None else Scope(parse_namespace(namespace), reach)
     return PendingVectors(await container.pending()(wanted))
-
-
-def _shown(settings: msgspec.Struct) -> dict[str, object]:
-    """Return the settings in force; what may hold a secret only says that it is set."""
-    shown = {}
-    for name, value in msgspec.structs.asdict(settings).items():
-        masked = value is not None and name.endswith(("key", "url"))
-        shown[name] = MASK if masked else str(value) if isinstance(value, Path) else value
-    return shown
 
 
 ROUTES = [reconcile, reindex, doctor, pending]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from domain.errors import SomaError
 from entrypoints.http.server import check_exposure, tcp_listener, url_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ async def run_worker(container: Container, *, ready: Callable[[str], None]) -> N
             stopped = asyncio.create_task(stopping.wait())
             await asyncio.wait({stopped, working}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
+            if working.done():
+                _raise_first(working)
 
 
 @asynccontextmanager
@@ -59,9 +62,21 @@ async def _working(loops: Mapping[str, Loop]) -> AsyncIterator[asyncio.Task[None
         yield task
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await task
+        await asyncio.wait([task], timeout=GRACE_SECONDS)
+
+
+def _raise_first(working: asyncio.Task[None]) -> None:
+    """Raise the error that ended the loops: one that Soma knows has a line of its own."""
+    try:
+        working.result()
+    except BaseExceptionGroup as group:
+        known = group.subgroup(SomaError)
+        if known is None:
+            raise
+        error: BaseException = known
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
 
 
 async def _run(loop: Loop) -> None:

@@ -173,6 +173,25 @@ async def test_a_message_without_a_body_is_a_message(log: EventLog) -> None:
     assert {"idempotency-key": "k"} == message.headers
 
 
+async def test_parks_the_reason_of_a_message_that_is_too_large_to_be_kept(log: EventLog) -> None:
+    huge = Message(
+        topic=INGEST_TOPIC,
+        partition=0,
+        offset=1,
+        key="k",
+        body=b"x" * 3_000_000,
+        headers={"a": "b"},
+    )
+
+    await log.dead_letters.park(huge, "too large")
+
+    async with log.source.subscribe(DEAD_LETTER_TOPIC, "look") as subscription:
+        (parked,) = await read(subscription, 1)
+    assert parked.body is None
+    assert parked.headers["dlq-body-left-out"] == "3000000"
+    assert parked.headers["dlq-reason"] == "too large"
+
+
 async def test_parks_a_message_as_it_is_with_the_reason(log: EventLog) -> None:
     headers = {"idempotency-key": "k", "own": "\udcff"}
     poison = Message(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -14,6 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from adapters.inprocess.locks import InProcessLocks
 from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
+from adapters.sqlite.store import SqliteStore
+from adapters.store_locks import StoreLocks
 from domain.ports import Locks
 
 _LONG = 60.0
@@ -27,9 +31,21 @@ class Subject:
     moment: Callable[[], Awaitable[None]]
 
 
-@pytest.fixture(params=["inprocess", "redis"])
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """An empty store."""
+    opened = SqliteStore(tmp_path / "soma.db")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=["inprocess", "redis", "store"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """Locks that nobody holds."""
+    if request.param == "store":
+        store = cast(SqliteStore, request.getfixturevalue("store"))
+        return Subject(StoreLocks(store, lambda: datetime.now(UTC)), lambda: asyncio.sleep(0.01))
     if request.param == "redis":
         server = cast(RedisServer, request.getfixturevalue("redis_connection"))
         return Subject(RedisLocks(server), lambda: asyncio.sleep(0.01))

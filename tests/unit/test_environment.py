@@ -156,6 +156,12 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
     assert expected == rows
 
 
+def test_no_secret_is_shown() -> None:
+    settings = Settings(data_dir=Path("unused"), **dict.fromkeys(SECRETS, "hunter2"))  # type: ignore[arg-type]
+
+    assert "hunter2" not in str(masked(settings))
+
+
 def _written(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
