@@ -29,10 +29,10 @@ _RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix):
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
-_KEYS = ("bootstrap_key", "key", "embedder_key", "qdrant_api_key")
+_KEYS = ("bootstrap_key", "key", "embedder_key", "reranker_key", "qdrant_api_key")
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
 SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password"})
-_URLS = frozenset({"url", "embedder_url", "qdrant_url"})
+_URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url"})
 #: What only makes sense beside a database that several processes share.
 _NEEDS_POSTGRES = ("redis_url", "qdrant_url", "kafka_servers")
 #: What `embedder = "openai"` cannot do without.
@@ -95,6 +95,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vector_dimension: _Dimension = 384
     model_path: Path | None = None
     embed_wait_seconds: _Seconds = 60.0
+    reranker: Literal["none", "late", "http"] = "none"
+    reranker_url: _HttpUrl | None = None
+    reranker_model: _Text | None = None
+    reranker_key: _Text | None = None
+    reranker_timeout_seconds: _Timeout = 5.0
+    reranker_cache_bytes: _Bytes = 64 * 1024 * 1024
     content_bytes_max: _Count = 64 * 1024
     payload_bytes_max: _Count = 256 * 1024
     body_bytes_max: _Count = 32 * 1024 * 1024
@@ -169,6 +175,10 @@ def load_settings(
     for name in _OPENAI_NEEDS if settings.embedder == "openai" else ():
         if getattr(settings, name) is None:
             raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
+    if settings.reranker == "http" and settings.reranker_url is None:
+        raise ConfigurationError(
+            f'reranker: "http" needs reranker_url ({variable("reranker_url")})'
+        )
     for name in _NEEDS_POSTGRES if settings.postgres_url is None else ():
         if getattr(settings, name) is not None:
             raise ConfigurationError(
