@@ -270,7 +270,7 @@ class Container(containers.DeclarativeContainer):
     }
     bus: providers.Provider[EventBus] = providers.Selector(settings.provided.event_bus, **buses)
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
-    onnx_embedder: providers.Singleton[OnnxEmbedder] = providers.Singleton(
+    onnx_embedder: providers.Provider[Any] = providers.Singleton(
         OnnxEmbedder, settings.provided.model_path
     )
     embedders: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012  (a container is a class)
@@ -369,7 +369,7 @@ class Container(containers.DeclarativeContainer):
         Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
     )
 
-    http_reranker: providers.Singleton[HttpReranker] = providers.Singleton(
+    http_reranker: providers.Provider[Any] = providers.Singleton(
         HttpReranker,
         url=settings.provided.reranker_url,
         model=settings.provided.reranker_model,

@@ -14,6 +14,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +23,7 @@ import httpx
 
 from adapters.environment import load_settings
 from benchmarks.conversations import (
+    ANSWERABLE,
     DEPTHS,
     Asked,
     Conversation,
@@ -29,6 +32,7 @@ from benchmarks.conversations import (
     score_groups,
     scores,
 )
+from benchmarks.gains import gain
 from benchmarks.measuring import percentile, report
 from container import Container, build, running
 from domain.draft import Draft, Wait
@@ -41,6 +45,15 @@ from domain.recall import RecallQuery
 BATCH = 200
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to ask: how many hits, with which weights, and whether they are judged again."""
+
+    k: int
+    weights: Mapping[str, float]
+    rerank: bool = False
+
+
 class Door(Protocol):
     """A way into Soma."""
 
@@ -50,9 +63,7 @@ class Door(Protocol):
     async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
         """Store turns and wait until they are indexed."""
 
-    async def recall(
-        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
-    ) -> tuple[str, ...]:
+    async def recall(self, namespace: str, question: str, how: How) -> tuple[str, ...]:
         """Return the turn ids of the best k."""
 
 
@@ -89,13 +100,14 @@ class InProcess:
         if not all(result.indexed for result in stored):
             raise SystemExit("the embedder did not keep up")
 
-    async def recall(
-        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
-    ) -> tuple[str, ...]:
+    async def recall(self, namespace: str, question: str, how: How) -> tuple[str, ...]:
         """Return the turn ids of the best k."""
         scope = Scope(parse_namespace(namespace), ScopeKind.EXACT)
-        query = RecallQuery(text=question, scope=scope, k=k, weights=weights)
+        query = RecallQuery(
+            text=question, scope=scope, k=how.k, weights=how.weights, rerank=how.rerank
+        )
         answer = await self._container.recall()(query)
+        _check_whole(answer.degraded)
         return tuple(str(hit.memory.payload["dia_id"]) for hit in answer.hits)
 
 
@@ -130,12 +142,17 @@ class OverHttp:
         if not all(result["indexed"] for result in results["results"]):
             raise SystemExit("the embedder did not keep up")
 
-    async def recall(
-        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
-    ) -> tuple[str, ...]:
+    async def recall(self, namespace: str, question: str, how: How) -> tuple[str, ...]:
         """Return the turn ids of the best k."""
-        body = {"query": question, "namespace": namespace, "k": k, "weights": dict(weights)}
+        body: dict[str, object] = {
+            "query": question,
+            "namespace": namespace,
+            "k": how.k,
+            "weights": dict(how.weights),
+            "rerank": how.rerank,
+        }
         answer = await self._post("/v1/recall", body)
+        _check_whole(answer["degraded"])
         return tuple(hit["memory"]["payload"]["dia_id"] for hit in answer["hits"])
 
     async def _post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
@@ -144,12 +161,19 @@ class OverHttp:
         return decoded
 
 
+def _check_whole(degraded: Sequence[str]) -> None:
+    if degraded:
+        raise SystemExit(f"answered without {', '.join(degraded)}")
+
+
 def _payload(turn: Turn) -> dict[str, object]:
     return {"dia_id": turn.dia_id, "speaker": turn.speaker, "session": turn.session}
 
 
 @asynccontextmanager
-async def opened(url: str | None, key: str | None, data: Path | None) -> AsyncIterator[Door]:
+async def opened(
+    url: str | None, key: str | None, data: Path | None, **settings: object
+) -> AsyncIterator[Door]:
     """Open the door: a server at `url`, or the use cases over `data` or a folder for this run."""
     if url is not None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -158,7 +182,7 @@ async def opened(url: str | None, key: str | None, data: Path | None) -> AsyncIt
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        async with running(build(load_settings({}, {"data_dir": folder}))) as container:
+        async with running(build(load_settings({}, {"data_dir": folder, **settings}))) as container:
             yield InProcess(container)
 
 
@@ -180,15 +204,13 @@ async def ingest(door: Door, conversations: Sequence[Conversation]) -> dict[str,
     return {"stored": stored, "memories/s": stored / seconds if seconds else 0.0}
 
 
-async def ask(
-    door: Door, conversations: Sequence[Conversation], k: int, weights: Mapping[str, float]
-) -> list[Asked]:
+async def ask(door: Door, conversations: Sequence[Conversation], how: How) -> list[Asked]:
     """Ask every question, one after the other."""
     asked = []
     for conversation in conversations:
         for question in conversation.questions:
             started = time.perf_counter()
-            found = await door.recall(conversation.namespace, question.text, k, weights)
+            found = await door.recall(conversation.namespace, question.text, how)
             seconds = time.perf_counter() - started
             asked.append(Asked(conversation.name, question, found, seconds))
     return asked
@@ -206,22 +228,50 @@ async def measure(options: argparse.Namespace) -> None:
             )
             for c in conversations
         ]
-    async with opened(options.url, options.key, options.data) as door:
+    how = How(options.k, options.weights)
+    reranker = "late" if options.rerank else "none"
+    async with opened(options.url, options.key, options.data, reranker=reranker) as door:
         ingested = await ingest(door, conversations)
-        asked = await ask(door, conversations, options.k, options.weights)
+        asked = await ask(door, conversations, how)
         rows = [{"questions": name, **row} for name, row in score_groups(asked).items()]
         report("LoCoMo recall, percent", rows, as_json=options.json)
-        times = [1000 * a.seconds for a in asked]
-        speed = {"recall p50 ms": percentile(times, 0.5), "p95 ms": percentile(times, 0.95)}
-        report("LoCoMo speed", [{**ingested, **speed}], as_json=options.json)
+        report("LoCoMo speed", [{**ingested, **_speed(asked)}], as_json=options.json)
+        if options.rerank:
+            await _rerank(door, conversations, how, asked, as_json=options.json)
         if options.ablate:
             names = options.ablate if options.ablate != ["all"] else list(WEIGHTS)
             rows = [{"without": "-", **scores(asked)}]
             for name in names:
                 weights = {**options.weights, name: 0.0}
-                changed = await ask(door, conversations, options.k, weights)
+                changed = await ask(door, conversations, replace(how, weights=weights))
                 rows.append({"without": name, **scores(changed)})
             report("LoCoMo ablation, all questions asked", rows, as_json=options.json)
+
+
+async def _rerank(
+    door: Door, conversations: Sequence[Conversation], how: How, off: list[Asked], *, as_json: bool
+) -> None:
+    """Ask twice more with the reranker, which has read nothing at first; compare with `off`."""
+    on = replace(how, rerank=True)
+    cold = await ask(door, conversations, on)
+    warm = await ask(door, conversations, on)
+    rows = [{"questions": name, **row} for name, row in score_groups(warm).items()]
+    report("LoCoMo recall with the reranker, percent", rows, as_json=as_json)
+    answerable = [a.question.category in ANSWERABLE for a in off]
+    gains = {
+        "all questions": gain(off, warm),
+        "categories 1-4": gain(list(compress(off, answerable)), list(compress(warm, answerable))),
+    }
+    rows = [{"questions": name, **row} for name, row in gains.items()]
+    report("Paired gain of the reranker, points [95 % interval]", rows, as_json=as_json)
+    runs = {"off": off, "on, first time": cold, "on, second time": warm}
+    rows = [{"reranker": name, **_speed(run)} for name, run in runs.items()]
+    report("Speed of the reranker", rows, as_json=as_json)
+
+
+def _speed(asked: Sequence[Asked]) -> dict[str, float]:
+    times = [1000 * a.seconds for a in asked]
+    return {"recall p50 ms": percentile(times, 0.5), "p95 ms": percentile(times, 0.95)}
 
 
 def main() -> None:
@@ -235,6 +285,7 @@ def main() -> None:
     parser.add_argument("--categories", type=int, nargs="+", help="ask only these (1 to 5)")
     parser.add_argument("--weights", type=json.loads, default={}, help="such as '{\"date\": 0.4}'")
     parser.add_argument("--ablate", nargs="+", metavar="SIGNAL", help="parts to leave out, or all")
+    parser.add_argument("--rerank", action="store_true", help="compare with the reranker on")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     asyncio.run(measure(parser.parse_args()))
 
