@@ -89,9 +89,9 @@ class Recall:
             raise InvalidInput("min_relevance", "must be 0 to 1")
         if query.budget_tokens is not None and not 1 <= query.budget_tokens <= BUDGET_TOKENS_MAX:
             raise InvalidInput("budget_tokens", f"must be 1 to {BUDGET_TOKENS_MAX}")
-        if query.rerank and self.reranking is None:
+        if query.wants_reranking and self.reranking is None:
             raise InvalidInput("rerank", "no reranker is configured")
-        if query.rerank and query.text is None:
+        if query.wants_reranking and query.text is None:
             raise InvalidInput("rerank", "needs a query in words")
 
     async def _tuning(self, query: RecallQuery) -> Tuning:

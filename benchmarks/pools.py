@@ -40,12 +40,12 @@ def turn_id(candidate: Candidate) -> str:
 
 @asynccontextmanager
 async def stored(
-    conversations: Sequence[Conversation], data: Path | None
+    conversations: Sequence[Conversation], data: Path | None, **settings: object
 ) -> AsyncIterator[Container]:
     """Open a store that holds the conversations, in `data` or in a folder for this run."""
     with TemporaryDirectory() as temporary:
-        settings = load_settings({}, {"data_dir": data or Path(temporary)})
-        async with running(build(settings)) as container:
+        given = load_settings({}, {"data_dir": data or Path(temporary), **settings})
+        async with running(build(given)) as container:
             await ingest(InProcess(container), conversations)
             yield container
 

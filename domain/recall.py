@@ -37,6 +37,11 @@ class RecallQuery:
     expand: int = 0
     budget_tokens: int | None = None
 
+    @property
+    def wants_reranking(self) -> bool:
+        """Whether this very question asks for a reranker, by the field or by the signal."""
+        return self.signals.get("rerank", False) if self.rerank is None else self.rerank
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

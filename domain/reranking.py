@@ -1,6 +1,6 @@
 """Order the best candidates again by a reranker's judgement, as one more part of their scores.
 
-The figures are in docs/recall.md; `benchmarks/tune_weights.py --rerank` chooses the weight.
+The figures are in docs/recall.md; `benchmarks/tune_rerank.py` chooses the weight.
 """
 
 from __future__ import annotations
