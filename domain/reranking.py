@@ -14,7 +14,7 @@ from domain.ranking import Candidate, Tuning, min_max
 #: How many of the best are judged: with 20 to 50 the figures are the same.
 RERANKED = 30
 #: What is left of `semantic` beside a judgement that rests on meaning as well.
-SEMANTIC_LEFT = 3 / 7
+SEMANTIC_LEFT = 4 / 7
 
 
 def passages(
