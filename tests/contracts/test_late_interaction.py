@@ -145,11 +145,11 @@ async def test_what_takes_too_long_is_given_up_and_what_was_read_is_kept() -> No
 async def test_the_model_gives_a_unit_state_for_each_piece() -> None:
     onnx = OnnxEmbedder()
 
-    pieces, states = await onnx.token_states("Ann plays the zither.")
+    pieces, states = await onnx.token_states("Ann plays the zither")
     many, long = await onnx.token_states("word " * 600)
     await onnx.close()
 
-    assert ["ann", "plays", "the", "zit", "##her", "."] == pieces
+    assert ["ann", "plays", "the", "z", "##ith", "##er"] == pieces
     assert (6, 384) == states.shape
     assert np.allclose(1, np.linalg.norm(states, axis=1), atol=1e-5)
     assert len(many) == len(long) <= 256
