@@ -254,12 +254,17 @@ async def _rerank(
     """Ask again with the reranker and compare with `off`.
 
     It has read nothing at first. The runs that are only timed end in words of their own, so that
-    no question was embedded before.
+    no question was embedded before; off and on take turns, so that both see the same machine.
     """
     on = replace(how, rerank=True)
     first = await ask(door, _ending(conversations, "Tell me."), on)
     judged = await ask(door, conversations, on)
-    later = await ask(door, _ending(conversations, "Say it."), on)
+    plain, later = [], []
+    for conversation in conversations:
+        for question in conversation.questions:
+            one = replace(conversation, questions=(question,))
+            plain += await ask(door, _ending([one], "Say it."), how)
+            later += await ask(door, _ending([one], "Name it."), on)
     rows = [{"questions": name, **row} for name, row in score_groups(judged).items()]
     report("LoCoMo recall with the reranker, percent", rows, as_json=as_json)
     answerable = [a.question.category in ANSWERABLE for a in off]
@@ -269,7 +274,7 @@ async def _rerank(
     }
     rows = [{"questions": name, **row} for name, row in gains.items()]
     report("Paired gain of the reranker, points [95 % interval]", rows, as_json=as_json)
-    runs = {"off": off, "on, nothing read yet": first, "on": later}
+    runs = {"on, nothing read yet": first, "off, in turns": plain, "on, in turns": later}
     rows = [{"reranker": name, **_speed(run)} for name, run in runs.items()]
     report("Speed of the reranker", rows, as_json=as_json)
 

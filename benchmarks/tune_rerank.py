@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from application.reranking import Reranking
 from benchmarks.conversations import ANSWERABLE, read_conversations
+from benchmarks.gains import interval
 from benchmarks.measuring import report
 from benchmarks.pools import Pool, gather_pools, left_out, stored
 from benchmarks.tune_weights import NAMES, Example, example, score
@@ -76,14 +77,22 @@ async def measure(options: argparse.Namespace) -> None:
                 if pool.question.category in ANSWERABLE or options.all:
                     examples.append(await judged(pool, container.reranking()))
     rows: list[Mapping[str, object]] = []
+    gains: dict[str, list[float]] = {}
     for name, others in [*left_out(conversations), ("none", [c.name for c in conversations])]:
         chosen = best([e for e in examples if e.conversation in others])
         held = [e for e in examples if name in {e.conversation, "none"}]
+        for one in held if name != "none" else []:
+            on, off = score([one], chosen.weights()), score([one], OFF.weights())
+            for measure_name in on:
+                gains.setdefault(measure_name, []).append(on[measure_name] - off[measure_name])
         for label, choice in (("off", OFF), ("present", PRESENT), ("chosen on others", chosen)):
             weights = f"{choice.rerank:.2f} / {choice.left:.2f}"
             figures = score(held, choice.weights())
             rows.append({"left out": name, "weights": label, "rerank / left": weights, **figures})
     report("Weight of the reranker, percent", rows, as_json=options.json)
+    row = {name: interval(np.array(differences)) for name, differences in gains.items()}
+    title = "Paired gain with weights chosen on others, points [95 % interval]"
+    report(title, [{"n": len(examples), **row}], as_json=options.json)
 
 
 def main() -> None:
