@@ -369,32 +369,28 @@ class Container(containers.DeclarativeContainer):
         Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
     )
 
-    http_reranker: providers.Provider[Any] = providers.Singleton(
+    late_reranker: providers.Provider[Reranker] = providers.Singleton(
+        LateInteraction,
+        onnx_embedder.provided.token_states,
+        analyser,
+        budget_bytes=settings.provided.reranker_cache_bytes,
+        timeout_seconds=settings.provided.reranker_timeout_seconds,
+    )
+    http_reranker = providers.Singleton(
         HttpReranker,
         url=settings.provided.reranker_url,
         model=settings.provided.reranker_model,
         key=settings.provided.reranker_key,
         timeout_seconds=settings.provided.reranker_timeout_seconds,
     )
-    rerankers: dict[str, providers.Provider[Reranker]] = {  # noqa: RUF012
-        "late": providers.Singleton(
-            LateInteraction,
-            onnx_embedder.provided.token_states,
-            analyser,
-            budget_bytes=settings.provided.reranker_cache_bytes,
-            timeout_seconds=settings.provided.reranker_timeout_seconds,
-        ),
-        "http": http_reranker,
-    }
-    reranker: providers.Provider[Reranker] = providers.Selector(
-        settings.provided.reranker, **rerankers
-    )
     rerankings: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "none": providers.Object(None),
-        "late": providers.Factory(Reranking, store=store, reranker=reranker),
-        "http": providers.Factory(Reranking, store=store, reranker=reranker),
+        "late": providers.Factory(Reranking, store=store, reranker=late_reranker),
+        "http": providers.Factory(Reranking, store=store, reranker=http_reranker),
     }
-    reranking = providers.Selector(settings.provided.reranker, **rerankings)
+    reranking: providers.Provider[Any] = providers.Selector(
+        settings.provided.reranker, **rerankings
+    )
 
     remember_batch_once = providers.Factory(
         RememberBatch,

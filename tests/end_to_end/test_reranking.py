@@ -50,7 +50,7 @@ def reranker() -> Prefers:
 @pytest.fixture
 async def soma(tmp_path: Path, reranker: Prefers) -> AsyncIterator[Container]:
     async with installation(tmp_path, reranker="late") as container:
-        container.reranker.override(providers.Object(reranker))
+        container.late_reranker.override(providers.Object(reranker))
         await remember(container, *TEA)
         yield container
 
