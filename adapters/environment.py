@@ -176,9 +176,7 @@ def load_settings(
         if getattr(settings, name) is None:
             raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
     if settings.reranker == "http" and settings.reranker_url is None:
-        raise ConfigurationError(
-            f'reranker: "http" needs reranker_url ({variable("reranker_url")})'
-        )
+        raise ConfigurationError('reranker: "http" needs reranker_url (SOMA_RERANKER_URL)')
     for name in _NEEDS_POSTGRES if settings.postgres_url is None else ():
         if getattr(settings, name) is not None:
             raise ConfigurationError(
@@ -192,8 +190,7 @@ def masked(settings: Settings) -> dict[str, object]:
     shown: dict[str, object] = {}
     for name in _FIELDS:
         value = getattr(settings, name)
-        if isinstance(value, Path):
-            value = str(value)
+        value = str(value) if isinstance(value, Path) else value
         if name in SECRETS and value is not None:
             value = _MASK
         if name in _URLS and value is not None:
@@ -251,8 +248,7 @@ def _from_toml(path: Path | None) -> dict[str, object]:
 
 
 def _config_path(environ: Mapping[str, str]) -> Path | None:
-    named = environ.get(_CONFIG)
-    if named:
+    if named := environ.get(_CONFIG):
         return Path(named).expanduser()
     path = Path(_CONFIG_FILE)
     return path if path.is_file() else None
@@ -262,8 +258,7 @@ def _converted(name: str, value: object, *, where: str, strict: bool) -> object:
     field = _FIELDS.get(name)
     if field is None:
         raise _unknown(where, list(_FIELDS))
-    if isinstance(value, Path):
-        value = str(value)
+    value = str(value) if isinstance(value, Path) else value
     try:
         converted = msgspec.convert(value, field.type, strict=strict, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -288,8 +283,7 @@ def _secret(name: str, path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise ConfigurationError(f"{name}: {path}: {reason}") from error
+        raise ConfigurationError(f"{name}: {path}: {error.strerror or 'unreadable'}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{name}: {path}: is not UTF-8") from error
 

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from adapters.environment import load_settings
 from benchmarks.conversations import Conversation, Question
-from benchmarks.locomo import InProcess, ingest
+from benchmarks.doors import InProcess
+from benchmarks.locomo import ingest
 from container import Container, build, running
 from domain.filter import Filter
 from domain.namespace import Scope, parse_namespace
