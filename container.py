@@ -21,6 +21,7 @@ from adapters.fallback.index import FallbackIndex
 from adapters.fallback.text_index import FallbackTextIndex
 from adapters.fastcore.fast_core import FastCore
 from adapters.given_embedder import GivenEmbedder
+from adapters.http_reranker import HttpReranker
 from adapters.identifiers import Uuid7Source
 from adapters.inprocess.bus import InProcessBus
 from adapters.inprocess.cache import InProcessCache
@@ -31,6 +32,7 @@ from adapters.kafka.dead_letters import KafkaDeadLetters
 from adapters.kafka.publisher import KafkaPublisher
 from adapters.kafka.source import KafkaSource, Membership
 from adapters.kafka.topics import KafkaTopics
+from adapters.late_interaction import LateInteraction
 from adapters.layered_cache import LayeredCache
 from adapters.networkx_graph import NetworkxGraph
 from adapters.observation import FailureLog
@@ -75,6 +77,7 @@ from application.recall import Recall
 from application.relay import RELAY, Relay
 from application.remember import Remember, RememberBatch
 from application.repairing import RepairVectorIndex, RequeueVectors
+from application.reranking import Reranking
 from application.retrying import Retried
 from application.revise import Revise
 from application.show import History, ListMemories, Show
@@ -92,6 +95,7 @@ from domain.ports import (
     Locks,
     MemoryGraph,
     RateLimiter,
+    Reranker,
     TextIndex,
     VectorIndex,
     VectorProjection,
@@ -268,8 +272,11 @@ class Container(containers.DeclarativeContainer):
     }
     bus: providers.Provider[EventBus] = providers.Selector(settings.provided.event_bus, **buses)
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
+    onnx_embedder: providers.Provider[Any] = providers.Singleton(
+        OnnxEmbedder, settings.provided.model_path
+    )
     embedders: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012  (a container is a class)
-        "bge-small": providers.Singleton(OnnxEmbedder, settings.provided.model_path),
+        "bge-small": onnx_embedder,
         "openai": providers.Singleton(
             OpenaiEmbedder,
             url=settings.provided.embedder_url,
@@ -364,6 +371,29 @@ class Container(containers.DeclarativeContainer):
         Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
     )
 
+    late_reranker: providers.Provider[Reranker] = providers.Singleton(
+        LateInteraction,
+        onnx_embedder.provided.token_states,
+        analyser,
+        budget_bytes=settings.provided.reranker_cache_bytes,
+        timeout_seconds=settings.provided.reranker_timeout_seconds,
+    )
+    http_reranker = providers.Singleton(
+        HttpReranker,
+        url=settings.provided.reranker_url,
+        model=settings.provided.reranker_model,
+        key=settings.provided.reranker_key,
+        timeout_seconds=settings.provided.reranker_timeout_seconds,
+    )
+    rerankings: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "none": providers.Object(None),
+        "late": providers.Factory(Reranking, store=store, reranker=late_reranker),
+        "http": providers.Factory(Reranking, store=store, reranker=http_reranker),
+    }
+    reranking: providers.Provider[Any] = providers.Selector(
+        settings.provided.reranker, **rerankings
+    )
+
     remember_batch_once = providers.Factory(
         RememberBatch,
         store=store,
@@ -383,6 +413,7 @@ class Container(containers.DeclarativeContainer):
         gatherer=gatherer,
         graph=graph,
         planner=planner,
+        reranking=reranking,
         now=now,
         elapsed=elapsed,
         k_max=settings.provided.k_max,
@@ -561,6 +592,10 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         local = container.local_embedder()
         if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
             stack.push_async_callback(local.close)
+        if settings.reranker == "late":
+            stack.push_async_callback(container.onnx_embedder().close)
+        elif settings.reranker == "http":
+            stack.push_async_callback(container.http_reranker().close)
         yield container
 
 

@@ -22,6 +22,8 @@ from domain.errors import EmbedderUnavailable
 from domain.vector import EmbeddingModel, Vector
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
@@ -36,6 +38,10 @@ _SHA256 = {
 _MODEL = EmbeddingModel(id=f"bge-small-en-v1.5-int8:{_SHA256[_MODEL_FILE][:12]}", dimension=384)
 _QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 _TOKENS_MAX = 512
+#: Of a long text only the beginning is read for its tokens: somebody waits for it.
+_STATES_MAX = 256
+#: The tokens before and after every text.
+_MARKS = 2
 _THREADS_MAX = 4
 _PASSAGES_NICENESS = 10
 
@@ -56,6 +62,7 @@ class OnnxEmbedder:
             threads, thread_name_prefix="soma-passages", initializer=_give_way
         )
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="soma-queries")
+        self._tokens = ThreadPoolExecutor(threads, thread_name_prefix="soma-tokens")
         self._closed = False
 
     @property
@@ -80,10 +87,19 @@ class OnnxEmbedder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._queries, self._embed, _QUERY_PREFIX + text)
 
+    async def token_states(self, text: str, /) -> tuple[list[str], NDArray[np.float32]]:
+        """Return the word pieces of a text (the first 256) and a unit row of 384 for each.
+
+        Threads of its own keep it ahead of a backlog of passages.
+        """
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tokens, self._read_tokens, text)
+
     async def close(self) -> None:
         """End the threads; what they have not begun is cancelled."""
         self._closed = True
-        for executor in (self._queries, self._passages):
+        for executor in (self._queries, self._tokens, self._passages):
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
         self._loaded = None
 
@@ -94,16 +110,35 @@ class OnnxEmbedder:
     def _embed(self, text: str) -> Vector:
         import numpy as np
 
+        _, hidden = self._run(text)
+        first = hidden[0].astype(np.float64)
+        return Vector((first / np.linalg.norm(first)).astype("<f4").tobytes())
+
+    def _read_tokens(self, text: str) -> tuple[list[str], NDArray[np.float32]]:
+        import numpy as np
+
+        pieces, hidden = self._run(text, _STATES_MAX)
+        if len(pieces) > _MARKS:
+            pieces, hidden = pieces[1:-1], hidden[1:-1]
+        return pieces, hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
+
+    def _run(
+        self, text: str, tokens_max: int = _TOKENS_MAX
+    ) -> tuple[list[str], NDArray[np.float32]]:
+        """Return the tokens of a text, marks at both ends included, and `float32 (tokens, 384)`."""
+        import numpy as np
+
         session, tokenizer = self._load()
         encoded = tokenizer.encode(text)
+        if len(encoded.ids) > tokens_max:
+            encoded.truncate(tokens_max)
         inputs = {
             "input_ids": np.array([encoded.ids], np.int64),
             "attention_mask": np.array([encoded.attention_mask], np.int64),
             "token_type_ids": np.array([encoded.type_ids], np.int64),
         }
         hidden = np.asarray(session.run(["last_hidden_state"], inputs)[0])
-        first = hidden[0, 0].astype(np.float64)
-        return Vector((first / np.linalg.norm(first)).astype("<f4").tobytes())
+        return encoded.tokens, hidden[0]
 
     def _load(self) -> tuple[InferenceSession, Tokenizer]:
         """Load the model once, whichever thread comes first."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from application.candidates import Gatherer, Search
 from application.planning import Planner
+from application.reranking import Reranking, reranked
 from domain.errors import InvalidInput
 from domain.link import Direction
 from domain.memory import check_time, checked_text
@@ -41,6 +42,7 @@ class Recall:
     gatherer: Gatherer
     graph: MemoryGraph
     planner: Planner
+    reranking: Reranking | None
     now: Callable[[], datetime]
     elapsed: Callable[[], float]
     k_max: int
@@ -55,6 +57,7 @@ class Recall:
         pool = self._rank(gathered.pool, query, tuning)
         if query.expand:
             pool = await self._expand(pool, search, query, tuning)
+        pool, unjudged = await reranked(self.reranking, pool, query.text, tuning)
         ranked = await self._diversified(pool, search, tuning)
         hits = self._hits(ranked, query)
         context = None
@@ -63,7 +66,7 @@ class Recall:
         return RecallAnswer(
             hits=hits,
             context=context,
-            degraded=(*degraded, *gathered.degraded),
+            degraded=(*degraded, *gathered.degraded, *unjudged),
             exact=gathered.exact,
             took_ms=(self.elapsed() - started) * 1000,
         )
@@ -86,14 +89,17 @@ class Recall:
             raise InvalidInput("min_relevance", "must be 0 to 1")
         if query.budget_tokens is not None and not 1 <= query.budget_tokens <= BUDGET_TOKENS_MAX:
             raise InvalidInput("budget_tokens", f"must be 1 to {BUDGET_TOKENS_MAX}")
-        if query.rerank:
+        if query.wants_reranking and self.reranking is None:
             raise InvalidInput("rerank", "no reranker is configured")
+        if query.wants_reranking and query.text is None:
+            raise InvalidInput("rerank", "needs a query in words")
 
     async def _tuning(self, query: RecallQuery) -> Tuning:
         async with self.store.reading() as tx:
             policy: NamespacePolicy = await tx.namespaces.policy(query.scope.namespace)
+        asked = {} if query.rerank is None else {"rerank": query.rerank}
         return tuned(
-            [(policy.weights, policy.signals), (query.weights, query.signals)],
+            [(policy.weights, policy.signals), (query.weights, {**query.signals, **asked})],
             half_life_days=policy.half_life_days,
             now=query.as_of or self.now(),
         )

@@ -10,156 +10,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import compress
 from pathlib import Path
-from typing import Any, Protocol
 
-import httpx
-
-from adapters.environment import load_settings
 from benchmarks.conversations import (
+    ANSWERABLE,
     DEPTHS,
     Asked,
     Conversation,
-    Turn,
     read_conversations,
     score_groups,
     scores,
 )
+from benchmarks.doors import Door, How, opened
+from benchmarks.gains import gain
 from benchmarks.measuring import percentile, report
-from container import Container, build, running
-from domain.draft import Draft, Wait
-from domain.errors import NamespaceNotFound
-from domain.memory import Source
-from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ranking import WEIGHTS
-from domain.recall import RecallQuery
 
 BATCH = 200
-
-
-class Door(Protocol):
-    """A way into Soma."""
-
-    async def count(self, namespace: str) -> int:
-        """Return how many memories a namespace holds."""
-
-    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
-        """Store turns and wait until they are indexed."""
-
-    async def recall(
-        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
-    ) -> tuple[str, ...]:
-        """Return the turn ids of the best k."""
-
-
-class InProcess:
-    """The use cases themselves."""
-
-    def __init__(self, container: Container) -> None:
-        self._container = container
-
-    async def count(self, namespace: str) -> int:
-        """Return how many memories a namespace holds."""
-        try:
-            stats = await self._container.show_namespace()(parse_namespace(namespace))
-        except NamespaceNotFound:
-            return 0
-        return int(stats.memories)
-
-    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
-        """Store turns and wait until they are indexed."""
-        drafts = [
-            Draft(
-                content=turn.content,
-                namespace=namespace,
-                source=Source(actor=turn.speaker, session=turn.session),
-                payload=_payload(turn),
-                occurred_at=turn.at,
-                deduplicate=False,
-            )
-            for turn in turns
-        ]
-        stored = await self._container.remember_batch()(
-            drafts, wait=Wait.INDEXED, actor="benchmark"
-        )
-        if not all(result.indexed for result in stored):
-            raise SystemExit("the embedder did not keep up")
-
-    async def recall(
-        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
-    ) -> tuple[str, ...]:
-        """Return the turn ids of the best k."""
-        scope = Scope(parse_namespace(namespace), ScopeKind.EXACT)
-        query = RecallQuery(text=question, scope=scope, k=k, weights=weights)
-        answer = await self._container.recall()(query)
-        return tuple(str(hit.memory.payload["dia_id"]) for hit in answer.hits)
-
-
-class OverHttp:
-    """The REST API of a running server."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-
-    async def count(self, namespace: str) -> int:
-        """Return how many memories a namespace holds."""
-        answer = await self._client.get(f"/v1/namespaces/{namespace}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return 0
-        return int(answer.raise_for_status().json()["memories"])
-
-    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
-        """Store turns and wait until they are indexed."""
-        memories = [
-            {
-                "content": turn.content,
-                "namespace": namespace,
-                "source": {"actor": turn.speaker, "session": turn.session},
-                "payload": _payload(turn),
-                "occurred_at": turn.at.isoformat(),
-                "deduplicate": False,
-            }
-            for turn in turns
-        ]
-        body = {"memories": memories, "wait": "indexed"}
-        results = await self._post("/v1/memories/batch", body)
-        if not all(result["indexed"] for result in results["results"]):
-            raise SystemExit("the embedder did not keep up")
-
-    async def recall(
-        self, namespace: str, question: str, k: int, weights: Mapping[str, float]
-    ) -> tuple[str, ...]:
-        """Return the turn ids of the best k."""
-        body = {"query": question, "namespace": namespace, "k": k, "weights": dict(weights)}
-        answer = await self._post("/v1/recall", body)
-        return tuple(hit["memory"]["payload"]["dia_id"] for hit in answer["hits"])
-
-    async def _post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        answer = await self._client.post(path, json=body)
-        decoded: dict[str, Any] = answer.raise_for_status().json()
-        return decoded
-
-
-def _payload(turn: Turn) -> dict[str, object]:
-    return {"dia_id": turn.dia_id, "speaker": turn.speaker, "session": turn.session}
-
-
-@asynccontextmanager
-async def opened(url: str | None, key: str | None, data: Path | None) -> AsyncIterator[Door]:
-    """Open the door: a server at `url`, or the use cases over `data` or a folder for this run."""
-    if url is not None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as client:
-            yield OverHttp(client)
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = data or Path(temporary)
-        async with running(build(load_settings({}, {"data_dir": folder}))) as container:
-            yield InProcess(container)
 
 
 async def ingest(door: Door, conversations: Sequence[Conversation]) -> dict[str, object]:
@@ -180,15 +51,13 @@ async def ingest(door: Door, conversations: Sequence[Conversation]) -> dict[str,
     return {"stored": stored, "memories/s": stored / seconds if seconds else 0.0}
 
 
-async def ask(
-    door: Door, conversations: Sequence[Conversation], k: int, weights: Mapping[str, float]
-) -> list[Asked]:
+async def ask(door: Door, conversations: Sequence[Conversation], how: How) -> list[Asked]:
     """Ask every question, one after the other."""
     asked = []
     for conversation in conversations:
         for question in conversation.questions:
             started = time.perf_counter()
-            found = await door.recall(conversation.namespace, question.text, k, weights)
+            found = await door.recall(conversation.namespace, question.text, how)
             seconds = time.perf_counter() - started
             asked.append(Asked(conversation.name, question, found, seconds))
     return asked
@@ -206,22 +75,68 @@ async def measure(options: argparse.Namespace) -> None:
             )
             for c in conversations
         ]
-    async with opened(options.url, options.key, options.data) as door:
+    how = How(options.k, options.weights)
+    reranker = "late" if options.rerank else "none"
+    async with opened(options.url, options.key, options.data, reranker=reranker) as door:
         ingested = await ingest(door, conversations)
-        asked = await ask(door, conversations, options.k, options.weights)
+        asked = await ask(door, conversations, how)
         rows = [{"questions": name, **row} for name, row in score_groups(asked).items()]
         report("LoCoMo recall, percent", rows, as_json=options.json)
-        times = [1000 * a.seconds for a in asked]
-        speed = {"recall p50 ms": percentile(times, 0.5), "p95 ms": percentile(times, 0.95)}
-        report("LoCoMo speed", [{**ingested, **speed}], as_json=options.json)
+        report("LoCoMo speed", [{**ingested, **_speed(asked)}], as_json=options.json)
+        if options.rerank:
+            await _rerank(door, conversations, how, asked, as_json=options.json)
         if options.ablate:
             names = options.ablate if options.ablate != ["all"] else list(WEIGHTS)
             rows = [{"without": "-", **scores(asked)}]
             for name in names:
                 weights = {**options.weights, name: 0.0}
-                changed = await ask(door, conversations, options.k, weights)
+                changed = await ask(door, conversations, replace(how, weights=weights))
                 rows.append({"without": name, **scores(changed)})
             report("LoCoMo ablation, all questions asked", rows, as_json=options.json)
+
+
+async def _rerank(
+    door: Door, conversations: Sequence[Conversation], how: How, off: list[Asked], *, as_json: bool
+) -> None:
+    """Ask again with the reranker and compare with `off`.
+
+    It has read nothing at first. The runs that are only timed end in words of their own, so that
+    no question was embedded before; off and on take turns, so that both see the same machine.
+    """
+    on = replace(how, rerank=True)
+    first = await ask(door, _ending(conversations, "Tell me."), on)
+    judged = await ask(door, conversations, on)
+    plain, later = [], []
+    for conversation in conversations:
+        for question in conversation.questions:
+            one = replace(conversation, questions=(question,))
+            plain += await ask(door, _ending([one], "Say it."), how)
+            later += await ask(door, _ending([one], "Name it."), on)
+    rows = [{"questions": name, **row} for name, row in score_groups(judged).items()]
+    report("LoCoMo recall with the reranker, percent", rows, as_json=as_json)
+    answerable = [a.question.category in ANSWERABLE for a in off]
+    gains = {
+        "all questions": gain(off, judged),
+        "categories 1-4": gain(list(compress(off, answerable)), list(compress(judged, answerable))),
+    }
+    rows = [{"questions": name, **row} for name, row in gains.items()]
+    report("Paired gain of the reranker, points [95 % interval]", rows, as_json=as_json)
+    runs = {"on, nothing read yet": first, "off, in turns": plain, "on, in turns": later}
+    rows = [{"reranker": name, **_speed(run)} for name, run in runs.items()]
+    report("Speed of the reranker", rows, as_json=as_json)
+
+
+def _ending(conversations: Sequence[Conversation], words: str) -> list[Conversation]:
+    """Return the same conversations with other questions: none of them was asked before."""
+    return [
+        replace(c, questions=tuple(replace(q, text=f"{q.text} {words}") for q in c.questions))
+        for c in conversations
+    ]
+
+
+def _speed(asked: Sequence[Asked]) -> dict[str, float]:
+    times = [1000 * a.seconds for a in asked]
+    return {"recall p50 ms": percentile(times, 0.5), "p95 ms": percentile(times, 0.95)}
 
 
 def main() -> None:
@@ -235,6 +150,7 @@ def main() -> None:
     parser.add_argument("--categories", type=int, nargs="+", help="ask only these (1 to 5)")
     parser.add_argument("--weights", type=json.loads, default={}, help="such as '{\"date\": 0.4}'")
     parser.add_argument("--ablate", nargs="+", metavar="SIGNAL", help="parts to leave out, or all")
+    parser.add_argument("--rerank", action="store_true", help="compare with the reranker on")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     asyncio.run(measure(parser.parse_args()))
 

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from adapters.environment import load_settings
 from benchmarks.conversations import Conversation, Question
-from benchmarks.locomo import InProcess, ingest
+from benchmarks.doors import InProcess
+from benchmarks.locomo import ingest
 from container import Container, build, running
 from domain.filter import Filter
 from domain.namespace import Scope, parse_namespace
@@ -40,12 +41,12 @@ def turn_id(candidate: Candidate) -> str:
 
 @asynccontextmanager
 async def stored(
-    conversations: Sequence[Conversation], data: Path | None
+    conversations: Sequence[Conversation], data: Path | None, **settings: object
 ) -> AsyncIterator[Container]:
     """Open a store that holds the conversations, in `data` or in a folder for this run."""
     with TemporaryDirectory() as temporary:
-        settings = load_settings({}, {"data_dir": data or Path(temporary)})
-        async with running(build(settings)) as container:
+        given = load_settings({}, {"data_dir": data or Path(temporary), **settings})
+        async with running(build(given)) as container:
             await ingest(InProcess(container), conversations)
             yield container
 

@@ -18,6 +18,7 @@ SomaError
 │   ├── StoreUnavailable
 │   │   └── ChangeCollided        two changes got in each other's way: this one left no trace
 │   ├── EmbedderUnavailable
+│   ├── RerankerUnavailable      recall keeps the order it has
 │   ├── IndexUnavailable         the vector index; recall goes on without it
 │   ├── CacheUnavailable         the cache; it is never raised to a caller, only reported
 │   └── BrokerUnavailable        the event log; events wait in the store
@@ -173,6 +174,10 @@ class ChangeCollided(StoreUnavailable):
 
 class EmbedderUnavailable(Unavailable):
     """The embedder does not answer."""
+
+
+class RerankerUnavailable(Unavailable):
+    """The reranker does not answer."""
 
 
 class IndexUnavailable(Unavailable):

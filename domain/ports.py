@@ -553,6 +553,24 @@ class Embedder(Protocol):
         """Embed what is asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text to be judged; `beside` are the positions of those said right before or after it."""
+
+    text: str
+    beside: tuple[int, ...] = ()
+
+
+class Reranker(Protocol):
+    """Reads the question and each of the best candidates together."""
+
+    async def scores(self, question: str, passages: Sequence[Passage], /) -> list[float]:
+        """Return a finite number per passage, higher for better: they compare in one call only.
+
+        Raises `RerankerUnavailable`.
+        """
+
+
 # --- Plumbing ------------------------------------------------------------------------------------
 
 

@@ -37,9 +37,10 @@ WEIGHTS: Mapping[str, float] = {
     "importance": 0.1,
     "recency": 0.2,
     "diversity": 0.5,
+    "rerank": 0.6,
 }
 SIGNALS: Mapping[str, bool] = {
-    name: True for name in WEIGHTS if name not in {"lexical", "semantic"}
+    name: name != "rerank" for name in WEIGHTS if name not in {"lexical", "semantic"}
 }
 WEIGHT_MAX = 100
 SESSION_TOP = 3
@@ -112,8 +113,8 @@ def fuse(pool: Sequence[Candidate], tuning: Tuning) -> None:
     BM25 is divided by its maximum, cosines are min-max scaled (RECALL ladder: beats rank fusion).
     A memory without neighbours stands for its own context.
     """
-    own = _min_max([c.cosine for c in pool])
-    context = _min_max([c.cosine if c.context_cosine is None else c.context_cosine for c in pool])
+    own = min_max([c.cosine for c in pool])
+    context = min_max([c.cosine if c.context_cosine is None else c.context_cosine for c in pool])
     words = _share([c.lexical for c in pool])
     near = _share([c.context_lexical for c in pool])
     for index, candidate in enumerate(pool):
@@ -138,7 +139,7 @@ def _add_sessions(pool: Sequence[Candidate], hybrid: Sequence[float], tuning: Tu
     for key, values in sessions.items():
         best = sorted(values, reverse=True)[:SESSION_TOP]
         means[key] = math.fsum(best) / len(best)
-    scaled = dict(zip(means, _min_max(list(means.values())), strict=True))
+    scaled = dict(zip(means, min_max(list(means.values())), strict=True))
     for key, candidate in zip(keys, pool, strict=True):
         candidate.parts["session"] = tuning.weight("session") * scaled[key]
 
@@ -240,11 +241,8 @@ def by_id(pool: Sequence[Candidate]) -> dict[MemoryId, Candidate]:
     return {candidate.memory.id: candidate for candidate in pool}
 
 
-def _different_times(one: Memory, other: Memory) -> bool:
-    return one.occurred_at != other.occurred_at
-
-
-def _min_max(values: Sequence[float | None]) -> list[float]:
+def min_max(values: Sequence[float | None]) -> list[float]:
+    """Scale to 0 to 1 over what is known; what is unknown is 0, and all are 1 where none differ."""
     known = [value for value in values if value is not None]
     if not known:
         return [0.0] * len(values)
@@ -253,6 +251,10 @@ def _min_max(values: Sequence[float | None]) -> list[float]:
     if span <= 0:
         return [0.0 if value is None else 1.0 for value in values]
     return [0.0 if value is None else (value - low) / span for value in values]
+
+
+def _different_times(one: Memory, other: Memory) -> bool:
+    return one.occurred_at != other.occurred_at
 
 
 def _share(values: Sequence[float]) -> list[float]:

@@ -20,7 +20,7 @@ class RecallQuery:
 
     `filter.valid_at` stays None: the use case sets it from `as_of`, the clock, or not at all
     (`include_expired`). `expand` is a number of hops along links; `budget_tokens` asks for a
-    context block of at most that size.
+    context block of at most that size. `rerank` is None where the namespace decides.
     """
 
     text: str | None
@@ -33,9 +33,14 @@ class RecallQuery:
     min_relevance: float | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
     signals: Mapping[str, bool] = field(default_factory=dict)
-    rerank: bool = False
+    rerank: bool | None = None
     expand: int = 0
     budget_tokens: int | None = None
+
+    @property
+    def wants_reranking(self) -> bool:
+        """Whether this very question asks for a reranker, by the field or by the signal."""
+        return self.signals.get("rerank", False) if self.rerank is None else self.rerank
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.EmbedderUnavailable: Outcome(
         503, "The embedder does not answer", "embedder-unavailable"
     ),
+    errors.RerankerUnavailable: Outcome(
+        503, "The reranker does not answer", "reranker-unavailable"
+    ),
     errors.IndexUnavailable: Outcome(503, "The vector index does not answer", "index-unavailable"),
     errors.BrokerUnavailable: Outcome(503, "The event log does not answer", "broker-unavailable"),
     errors.CacheUnavailable: Outcome(503, "The cache does not answer", "cache-unavailable"),

@@ -75,7 +75,9 @@ class RecallBody(Body):
     min_relevance: Annotated[float, Meta(description="0 to 1", examples=[0.3])] | None = None
     weights: dict[str, float] = field(default_factory=dict)
     signals: dict[str, bool] = field(default_factory=dict)
-    rerank: bool = False
+    rerank: Annotated[
+        bool | None, Meta(description="read the best candidates again; null: as the namespace says")
+    ] = None
     expand: Annotated[
         bool | int, Meta(description="hops along links, 0 to 3; true is 1", examples=[1])
     ] = 0

@@ -16,6 +16,7 @@ from container import Container, build
 def container(tmp_path: Path) -> Container:
     """A container wired for the embedded profile; nothing in it is opened."""
     remote = {"embedder_url": "http://localhost/v1", "embedder_model": "m", "embedder_dimension": 2}
+    remote["reranker_url"] = "http://localhost"
     return build(load_settings({}, {"data_dir": tmp_path, "embedder": "none", **remote}))
 
 

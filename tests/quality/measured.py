@@ -79,12 +79,13 @@ def _mean(values: list[float]) -> float:
 
 
 async def answers(data_dir: Path) -> Mapping[str, list[Answered]]:
-    """Store the set with the default embedder and ask, with and without conversation signals.
+    """Store the set with the default embedder and ask, with and without conversation signals,
+    and with the offline reranker.
 
     "mixed" holds everything in one namespace; "filed" only what is no conversation, but under one
     actor and one session, as an importer may label it.
     """
-    container = build(settings_for(data_dir))
+    container = build(settings_for(data_dir, reranker="late"))
     container.now.override(providers.Object(Clock()))
     everything = questions()
     about_facts = [q for q in everything if q.gold and not q.about_chats]
@@ -96,8 +97,10 @@ async def answers(data_dir: Path) -> Mapping[str, list[Answered]]:
             "mixed": await _ask(container, MIXED, everything),
             "mixed, heuristics off": await _ask(container, MIXED, everything, off=HEURISTICS),
             "mixed, conversation off": await _ask(container, MIXED, everything, off=CONVERSATION),
+            "mixed, reranked": await _ask(container, MIXED, everything, rerank=True),
             "filed": await _ask(container, FILED, about_facts),
             "filed, conversation off": await _ask(container, FILED, about_facts, off=CONVERSATION),
+            "filed, reranked": await _ask(container, FILED, about_facts, rerank=True),
         }
 
 
@@ -107,16 +110,28 @@ async def _store(container: Container, drafts: list[Draft]) -> None:
 
 
 async def _ask(
-    container: Container, namespace: str, asked: list[Question], off: Iterable[str] = ()
+    container: Container,
+    namespace: str,
+    asked: list[Question],
+    off: Iterable[str] = (),
+    *,
+    rerank: bool = False,
 ) -> list[Answered]:
     signals = dict.fromkeys(off, False)
     scope = Scope(parse_namespace(namespace))
     found = []
     for question in asked:
         query = RecallQuery(
-            text=question.text, scope=scope, k=K, as_of=question.as_of, signals=signals
+            text=question.text,
+            scope=scope,
+            k=K,
+            as_of=question.as_of,
+            signals=signals,
+            rerank=rerank,
         )
-        hits = (await container.recall()(query)).hits
+        answer = await container.recall()(query)
+        assert not answer.degraded
+        hits = answer.hits
         keys = tuple(str(hit.memory.payload["key"]) for hit in hits)
         found.append(Answered(question, keys, max((hit.relevance for hit in hits), default=0.0)))
     return found

@@ -139,3 +139,17 @@ def test_signals_for_conversations_help_where_there_is_one(answered: Answers) ->
     without = quality(answered["mixed, conversation off"], lambda question: question.about_chats)
 
     assert with_signals.r10 >= without.r10 + 0.05, (with_signals, without)
+
+
+@pytest.mark.parametrize(
+    ("on", "off"), [("mixed, reranked", "mixed"), ("filed, reranked", "filed")]
+)
+def test_the_reranker_does_not_hurt_what_is_no_conversation(
+    answered: Answers, on: str, off: str
+) -> None:
+    reranked = quality(answered[on], about_facts)
+    without = quality(answered[off], about_facts)
+
+    assert reranked.r5 >= without.r5 - NOISE, (reranked, without)
+    assert reranked.r10 >= without.r10 - NOISE, (reranked, without)
+    assert reranked.mrr >= without.mrr - NOISE, (reranked, without)

@@ -1,0 +1,153 @@
+"""Settings: `SOMA_*` variables over `soma.toml` over defaults, read once at the start."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+import msgspec
+
+from adapters.environment.settings import SECRETS, Settings
+from domain.errors import ConfigurationError
+
+_PREFIX = "SOMA_"
+_CONFIG = "SOMA_CONFIG"
+_CONFIG_FILE = "soma.toml"
+#: What only makes sense beside a database that several processes share.
+_NEEDS_POSTGRES = ("redis_url", "qdrant_url", "kafka_servers")
+#: What `embedder = "openai"` cannot do without.
+_OPENAI_NEEDS = ("embedder_url", "embedder_model", "embedder_dimension")
+
+
+def load_settings(
+    environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """Read the settings; `overrides` (by field name, None: not given) win over everything.
+
+    Raises `ConfigurationError` for what is unknown or unusable, naming where it stands.
+    """
+    values = _from_toml(_config_path(environ))
+    values |= _from_environ(environ)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name] = _converted(name, value, where=name, strict=True)
+    values.setdefault("data_dir", _default_data_dir())
+    settings = Settings(**values)  # type: ignore[arg-type]
+    for name in _OPENAI_NEEDS if settings.embedder == "openai" else ():
+        if getattr(settings, name) is None:
+            raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
+    if settings.kafka_security.startswith("sasl") and not (
+        settings.kafka_user and settings.kafka_password
+    ):
+        raise ConfigurationError("kafka_security: SASL needs kafka_user and kafka_password")
+    if settings.reranker == "http" and settings.reranker_url is None:
+        raise ConfigurationError('reranker: "http" needs reranker_url (SOMA_RERANKER_URL)')
+    for name in _NEEDS_POSTGRES if settings.postgres_url is None else ():
+        if getattr(settings, name) is not None:
+            raise ConfigurationError(
+                f"{name} ({variable(name)}) needs postgres_url ({variable('postgres_url')})"
+            )
+    return settings
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+_VARIABLES = {variable(name): name for name in _FIELDS}
+_SECRET_FILES = {f"{variable(name)}_FILE": name for name in SECRETS}
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
+    """Read the variables; an empty one counts as not set, as compose files leave them."""
+    given = {k: v for k, v in environ.items() if k.startswith(_PREFIX) and v and k != _CONFIG}
+    values: dict[str, object] = {}
+    for name, text in sorted(given.items()):
+        if name in _VARIABLES:
+            field = _VARIABLES[name]
+            values[field] = _converted(field, text, where=name, strict=False)
+        elif name in _SECRET_FILES:
+            field = _SECRET_FILES[name]
+            if variable(field) in given:
+                raise ConfigurationError(f"{name}: {variable(field)} is set as well, use one")
+            values[field] = _converted(field, _secret(name, text), where=name, strict=False)
+        else:
+            raise _unknown(name, [*_VARIABLES, *_SECRET_FILES, _CONFIG])
+    return values
+
+
+def _from_toml(path: Path | None) -> dict[str, object]:
+    if path is None:
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or 'cannot be read'}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: is not TOML: {error}") from error
+    values: dict[str, object] = {}
+    for name, value in table.items():
+        if name not in _FIELDS:
+            raise _unknown(name, list(_FIELDS), inside=f"{path}: ")
+        values[name] = _converted(name, value, where=f"{path}: {name}", strict=True)
+        if isinstance(values[name], Path):
+            # A path in a file means the same wherever the program is started.
+            values[name] = path.parent / Path(str(values[name]))
+    return values
+
+
+def _config_path(environ: Mapping[str, str]) -> Path | None:
+    if named := environ.get(_CONFIG):
+        return Path(named).expanduser()
+    path = Path(_CONFIG_FILE)
+    return path if path.is_file() else None
+
+
+def _converted(name: str, value: object, *, where: str, strict: bool) -> object:
+    field = _FIELDS.get(name)
+    if field is None:
+        raise _unknown(where, list(_FIELDS))
+    value = str(value) if isinstance(value, Path) else value
+    try:
+        converted = msgspec.convert(value, field.type, strict=strict, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        reason = str(error)[:1].lower() + str(error)[1:]
+        shown = "" if name in SECRETS else f", not {value!r}"
+        raise ConfigurationError(f"{where}: {reason}{shown}") from error
+    if isinstance(converted, float) and not converted < float("inf"):
+        raise ConfigurationError(f"{where}: expected a finite number, not {value!r}")
+    return converted
+
+
+def _path(kind: type, value: object) -> object:
+    """Read a path for msgspec, which knows none."""
+    if kind is not Path:
+        raise NotImplementedError(f"settings cannot be of {kind!r}")
+    if not isinstance(value, str) or not value:
+        raise ValueError("Expected a path")
+    return Path(value).expanduser()
+
+
+def _secret(name: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ConfigurationError(f"{name}: {path}: {error.strerror or 'unreadable'}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name}: {path}: is not UTF-8") from error
+
+
+def _unknown(name: str, known: list[str], inside: str = "") -> ConfigurationError:
+    close = get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return ConfigurationError(f"{inside}{name}: there is no such setting{hint}")
+
+
+def _default_data_dir() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("soma", appauthor=False)
