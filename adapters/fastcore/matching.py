@@ -1,8 +1,8 @@
 """The best matches for words: BM25 over exact statistics, the same numbers in any layout.
 
-A memory scores the sum of BM25 by its own text and BM25 by its text among its neighbours, as
-`domain.lexical` computes them. Each sum runs over the terms in the question's order, so the same
-memories give the same numbers however their postings lie.
+A memory scores BM25 by its own text and a share (`CONTEXT_SHARE`) of BM25 by its text among its
+neighbours, as `domain.lexical` computes them. Each sum runs over the terms in the question's order,
+so the same memories give the same numbers however their postings lie.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from adapters.fastcore.blocks import Ints, found
 from adapters.fastcore.postings import View
-from domain.lexical import K1, B, FieldStatistics, inverse_frequency
+from domain.lexical import CONTEXT_SHARE, K1, B, FieldStatistics, inverse_frequency
 from domain.memory import MemoryId
 
 QUERY_TERMS_MAX = 64
 """Beyond this many, only the rarest terms of a question nominate."""
 
 _FIELDS = (0, 1)
+_SHARES = (1.0, CONTEXT_SHARE)
 
 #: Per term: the rows that hold it and how often, by field.
 Matches = dict[str, tuple[tuple[Ints, Ints], tuple[Ints, Ints]]]
@@ -121,7 +122,7 @@ def _scores(
 ) -> Scores:
     """Return the score of every row, 0 where no term is found."""
     total: Scores = np.zeros(view.count)
-    for field, statistics in enumerate(fields):
+    for field, (statistics, share) in enumerate(zip(fields, _SHARES, strict=True)):
         if not statistics.total_length:
             continue
         scores: Scores = np.zeros(view.count)
@@ -134,7 +135,7 @@ def _scores(
             weight = inverse_frequency(term, statistics)
             # A row holds a term once: there is nothing to add up within one list.
             scores[rows] += weight * counts * (K1 + 1) / (counts + saturation)
-        total += scores
+        total += share * scores
     return total
 
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.fallback.text_index import FittingTextIndex
+from adapters.fastcore.budget import Budget
+from adapters.fastcore.room import Room
+from adapters.fastcore.words import FastWords
 from adapters.qdrant.projection import QdrantProjection
 from adapters.qdrant.text_index import QdrantTextIndex
 from adapters.sqlite.store import SqliteStore
@@ -63,7 +67,7 @@ def _event(memory: Memory, seq: int, type: EventType) -> Event:
     )
 
 
-@pytest.fixture(params=["store", *SHARES])
+@pytest.fixture(params=["store", "fast core", "too large for the fast core", *SHARES])
 async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
     """An empty store with the text index under test."""
     async with AsyncExitStack() as stack:
@@ -72,6 +76,9 @@ async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         stack.push_async_callback(store.close)
         if request.param == "store":
             yield Shelf(store, StoreTextIndex(store), _nothing)
+            return
+        if "fast core" in request.param:
+            yield Shelf(store, _in_process(store, roomy=request.param == "fast core"), _nothing)
             return
         qdrant = await stack.enter_async_context(running_qdrant())
         collection = qdrant.collection(MODEL)
@@ -83,6 +90,13 @@ async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             await synchronise(store, projection, MODEL, share=share)
 
         yield Shelf(store, QdrantTextIndex(store, collection), work)
+
+
+def _in_process(store: SqliteStore, *, roomy: bool) -> TextIndex:
+    budget_bytes = 10**8 if roomy else 1
+    room = Room(store, 3, budget_bytes=budget_bytes)
+    words = FastWords(store, budget=Budget(budget_bytes), room=room)
+    return FittingTextIndex(words, StoreTextIndex(store), fits=words.fits)
 
 
 async def _nothing() -> None:
