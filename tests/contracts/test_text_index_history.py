@@ -36,6 +36,7 @@ _changes = st.lists(
         _texts,
         st.none() | _texts,
     ),
+    min_size=6,
     max_size=25,
 )
 _questions = st.lists(st.sampled_from([*WORDS, "nowhere"]), min_size=1, max_size=4)
@@ -144,8 +145,6 @@ async def test_nominates_exactly_the_best_after_any_history(
             memory = diary.live[known[victim % len(known)]] if known else None
             if change == "add":
                 await diary.add(namespace, text, context)
-            elif change == "ask":
-                await index.nominate(question, scope, filter, limit=limit)
             elif memory is not None and change == "revise":
                 await diary.revise(memory, text, context)
             elif memory is not None and change == "around":
@@ -154,6 +153,8 @@ async def test_nominates_exactly_the_best_after_any_history(
                 await diary.end(memory)
             elif memory is not None and change == "forget":
                 await diary.forget(memory)
+            if crowded or change == "ask":
+                await index.nominate(question, scope, filter, limit=limit)
 
         found = await index.nominate(question, scope, filter, limit=limit)
         rebuilt = await fast_words(store).nominate(question, scope, filter, limit=limit)
