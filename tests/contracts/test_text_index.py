@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,3 +163,26 @@ async def test_rare_words_come_before_common_ones(shelf: Shelf) -> None:
     found = await shelf.index.nominate(["tea", "saffron"], exactly(), Filter(), limit=3)
 
     assert rare.id in found
+
+
+async def test_finds_what_was_committed_before_while_others_write_and_give_up(shelf: Shelf) -> None:
+    async def ask_and_give_up() -> None:
+        asking = asyncio.ensure_future(
+            shelf.index.nominate(["tea"], below("acme"), Filter(), limit=50)
+        )
+        await asyncio.sleep(0)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+
+    async def write_and_ask(space: str) -> None:
+        for _ in range(6):
+            memory = a_memory("tea", namespace=Namespace(f"acme/{space}"))
+            await shelf.keep(memory)
+            found, _ = await asyncio.gather(
+                shelf.index.nominate(["tea"], below("acme"), Filter(), limit=50),
+                ask_and_give_up(),
+            )
+            assert memory.id in found
+
+    await asyncio.gather(*(write_and_ask(space) for space in "abc"))
