@@ -18,8 +18,11 @@ from adapters.environment import Settings, masked
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import FallbackIndex
-from adapters.fallback.text_index import FallbackTextIndex
+from adapters.fallback.text_index import FallbackTextIndex, FittingTextIndex
+from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
+from adapters.fastcore.room import Room
+from adapters.fastcore.words import FastWords
 from adapters.given_embedder import GivenEmbedder
 from adapters.http_reranker import HttpReranker
 from adapters.identifiers import Uuid7Source
@@ -295,12 +298,22 @@ class Container(containers.DeclarativeContainer):
     embedder: providers.Provider[Embedder] = providers.Singleton(
         CachedEmbedder, local_embedder, cache
     )
+    budget = providers.Singleton(Budget, settings.provided.fastcore_bytes)
+    room = providers.Singleton(
+        Room,
+        store,
+        embedder.provided.model.dimension,
+        budget_bytes=settings.provided.fastcore_bytes,
+    )
     fast_core: providers.Provider[VectorIndex] = providers.Singleton(
         FastCore,
         store,
         embedder.provided.model.id,
         embedder.provided.model.dimension,
-        budget_bytes=settings.provided.fastcore_bytes,
+        budget=budget,
+    )
+    fast_words: providers.Provider[TextIndex] = providers.Singleton(
+        FastWords, store, budget=budget, room=room
     )
     store_words: providers.Provider[TextIndex] = providers.Singleton(StoreTextIndex, store)
     qdrant = providers.Singleton(
@@ -333,14 +346,14 @@ class Container(containers.DeclarativeContainer):
             FallbackIndex,
             providers.Singleton(QdrantIndex, store, collection),
             fast_core,
-            fits=fast_core.provided.fits,
+            fits=room,
             circuit=circuit,
         ),
     }
     index: providers.Provider[VectorIndex] = providers.Selector(
         settings.provided.vector_index, **indexes
     )
-    word_indexes: dict[str, providers.Provider[TextIndex]] = {  # noqa: RUF012
+    far_words: dict[str, providers.Provider[TextIndex]] = {  # noqa: RUF012
         "fastcore": store_words,
         "qdrant": providers.Singleton(
             FallbackTextIndex,
@@ -349,8 +362,12 @@ class Container(containers.DeclarativeContainer):
             circuit=circuit,
         ),
     }
-    words: providers.Provider[TextIndex] = providers.Selector(
-        settings.provided.vector_index, **word_indexes
+    # Exact and the same for every store; what is too large for the process is asked elsewhere.
+    words: providers.Provider[TextIndex] = providers.Singleton(
+        FittingTextIndex,
+        fast_words,
+        providers.Selector(settings.provided.vector_index, **far_words),
+        fits=fast_words.provided.fits,
     )
     graph: providers.Provider[MemoryGraph] = providers.Singleton(
         NetworkxGraph, store, roots_max=settings.provided.graph_roots_max

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from domain.errors import EmbedderUnavailable, IndexUnavailable
 from domain.filter import Filter
-from domain.lexical import bm25, coverage
+from domain.lexical import FieldScorer
 from domain.memory import Memory, MemoryId
 from domain.namespace import Scope
 from domain.ports import (
@@ -169,11 +169,13 @@ class Gatherer:
         if not search.terms or not pool:
             return pool
         evidence = await tx.lexicon.evidence(list(pool), search.terms, search.scope)
+        by_own = FieldScorer.of(search.terms, evidence.own)
+        by_context = FieldScorer.of(search.terms, evidence.context)
         for id, (own, context) in evidence.documents.items():
             candidate = pool[id]
-            candidate.lexical = bm25(search.terms, own, evidence.own)
-            candidate.context_lexical = bm25(search.terms, context, evidence.context)
-            candidate.coverage = coverage(search.terms, own, evidence.own)
+            candidate.lexical = by_own.bm25(own)
+            candidate.context_lexical = by_context.bm25(context)
+            candidate.coverage = by_own.coverage(own)
         return pool
 
     async def _add_cosines(self, search: Search, pool: dict[MemoryId, Candidate]) -> bool:

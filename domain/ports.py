@@ -163,6 +163,32 @@ class Lexicon(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedTerms:
+    """A live memory's index terms with what a text index needs to filter by time.
+
+    `own` and `context` are terms as `domain.lexical.encoded` spells them, separated by spaces;
+    `context` is None where it is the same as `own`. `span` is as in `IndexedVector`.
+    """
+
+    memory_id: MemoryId
+    own: str
+    context: str | None
+    span: tuple[float, float, float]
+
+
+class IndexTerms(Protocol):
+    """What the lexicon holds of each live memory, for text indexes built from it."""
+
+    async def page(
+        self, namespace: Namespace, /, *, limit: int, after: MemoryId | None = None
+    ) -> list[IndexedTerms]:
+        """Return live memories that are in the lexicon, in id order."""
+
+    async def of(self, ids: Sequence[MemoryId], /) -> list[IndexedTerms]:
+        """Return the live ones among `ids` that are in the lexicon."""
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddingTask:
     """A vector that is missing: `input_hash` names the text it must be computed from."""
 
@@ -353,6 +379,7 @@ class Transaction(Protocol):
     links: Links
     feed: Feed
     lexicon: Lexicon
+    terms: IndexTerms
     embeddings: Embeddings
     namespaces: Namespaces
     idempotency: IdempotencyKeys

@@ -1,11 +1,11 @@
-"""A text index with a stand-in."""
+"""Text indexes of which one stands in for another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from adapters.fallback.circuit import Circuit
-from adapters.fallback.index import tried
+from adapters.fallback.index import Fits, tried
 from domain.errors import IndexUnavailable
 from domain.filter import Filter
 from domain.memory import MemoryId
@@ -31,3 +31,21 @@ class FallbackTextIndex:
             )
         except IndexUnavailable:
             return await self._second.nominate(terms, scope, filter, limit=limit)
+
+
+class FittingTextIndex:
+    """Asks the first index where a scope fits into it, and the second elsewhere."""
+
+    def __init__(self, first: TextIndex, second: TextIndex, *, fits: Fits) -> None:
+        self._first = first
+        self._second = second
+        self._fits = fits
+
+    async def nominate(
+        self, terms: Sequence[str], scope: Scope, filter: Filter, /, *, limit: int
+    ) -> list[MemoryId]:
+        """Return memories with any of the terms from the index that the scope fits into."""
+        if not terms:
+            return []
+        chosen = self._first if await self._fits(scope) else self._second
+        return await chosen.nominate(terms, scope, filter, limit=limit)

@@ -1,1 +1,1 @@
-"""Fast Core: exact vector search inside the process."""
+"""Fast Core: exact search by vectors and by words inside the process."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from adapters.fastcore.room import Room
+from adapters.fastcore.budget import Budget
+from adapters.fastcore.changes import is_worth_following, touched_since
 from adapters.fastcore.surveys import Surveys
 from domain.errors import DimensionMismatch
-from domain.events import EventType, FeedPosition
+from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from adapters.fastcore.segment import Segment, View
 
 _PAGE = 2000
-_EVENTS_AT_ONCE = 1000
 #: Up to here a scan takes about half a millisecond: less than handing it to a thread may cost.
 _INLINE_ROWS = 5000
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
 #: A subtree is scanned in portions, so that it may be larger than the byte budget.
 _PORTION_ROWS = 50_000
-
-_MOVES_VECTORS = set(EventType) - {EventType.LINKED, EventType.UNLINKED}
 
 
 class FastCore:
@@ -47,18 +44,16 @@ class FastCore:
         model_id: Callable[[], str] | str,
         dimension: int,
         *,
-        budget_bytes: int,
+        budget: Budget,
     ) -> None:
         self._store = store
         self._model_id = model_id
         self._dimension = dimension
-        self._budget_bytes = budget_bytes
-        self._segments: OrderedDict[Namespace, Segment] = OrderedDict()
+        self._budget = budget
+        self._segments: dict[Namespace, Segment] = {}
         self._homes: dict[MemoryId, Segment] = {}
         self._surveys = Surveys(store)
         self._locks: WeakValueDictionary[Namespace, asyncio.Lock] = WeakValueDictionary()
-        self._charges: dict[Namespace, int] = {}
-        self._size_bytes = 0
         self._generation = 0
 
     async def nominate(
@@ -130,7 +125,7 @@ class FastCore:
         epoch, heads = await self._surveys.renew(scope)
         for namespace, head in heads.items():
             segment = self._segments.get(namespace)
-            if segment is None and self._size_bytes >= self._budget_bytes:
+            if segment is None and self._budget.is_full:
                 continue
             if segment is None or self._is_behind(segment, epoch, head):
                 await self._refreshed(namespace)
@@ -138,15 +133,17 @@ class FastCore:
     async def reset(self) -> None:
         """Forget everything; a load that is under way does not bring it back."""
         self._generation += 1
+        for namespace in self._segments:
+            self._budget.release(self, namespace)
         self._segments.clear()
         self._homes.clear()
         self._surveys.clear()
-        self._charges.clear()
-        self._size_bytes = 0
 
-    async def fits(self, scope: Scope, /) -> bool:
-        """Tell whether all of a scope has room in the byte budget at once."""
-        return await Room(self._store, self._dimension, budget_bytes=self._budget_bytes)(scope)
+    def evict(self, namespace: Namespace, /) -> None:
+        """Let go of one namespace; it is loaded again on demand."""
+        segment = self._segments.pop(namespace, None)
+        if segment is not None:
+            self._leave_home(segment, segment.places)
 
     # --- Reading ---------------------------------------------------------------------------------
 
@@ -216,7 +213,7 @@ class FastCore:
         segment = self._segments.get(namespace)
         if segment is None or segment.model != self._current_model():
             return await self._refreshed(namespace)
-        self._segments.move_to_end(namespace)
+        self._budget.touch(self, namespace)
         return segment
 
     async def _refreshed(self, namespace: Namespace) -> Segment:
@@ -251,45 +248,27 @@ class FastCore:
     ) -> bool:
         """Apply what is new; False when only loading again can help (or is cheaper)."""
         view = segment.view
-        missing = position.seq - view.watermark
-        if (
-            view.epoch != position.epoch
-            or segment.model != self._current_model()
-            or missing < 0
-            or missing > max(5 * _EVENTS_AT_ONCE, len(segment.places))
-        ):
+        if view.epoch != position.epoch or segment.model != self._current_model():
             return False
-        while (watermark := segment.view.watermark) < position.seq:
-            events = await tx.feed.after(namespace, watermark, limit=_EVENTS_AT_ONCE)
-            if not events or events[0].seq != watermark + 1:
-                return False  # The feed was pruned beyond the watermark.
-            touched = {event.memory_id for event in events if event.type in _MOVES_VECTORS}
+        if not is_worth_following(view.watermark, position, len(segment.places)):
+            return False
+        async for touched, seq in touched_since(tx, namespace, view.watermark, position):
             found = await tx.embeddings.of(sorted(touched), segment.model) if touched else []
             gone = touched.difference(item.memory_id for item in found)
-            segment.apply(found, gone, events[-1].seq)
+            segment.apply(found, gone, seq)
             if self._segments.get(namespace) is segment:
                 self._homes.update((item.memory_id, segment) for item in found)
                 self._leave_home(segment, gone)
-        return True
+        return segment.view.watermark == position.seq
 
     # --- The byte budget -------------------------------------------------------------------------
 
     def _install(self, namespace: Namespace, segment: Segment) -> None:
         if self._segments.get(namespace) is not segment:
-            self._evict(namespace)
+            self.evict(namespace)
             self._segments[namespace] = segment
             self._homes.update(dict.fromkeys(segment.places, segment))
-        self._segments.move_to_end(namespace)
-        self._size_bytes += segment.size_bytes - self._charges.pop(namespace, 0)
-        self._charges[namespace] = segment.size_bytes
-        while self._size_bytes > self._budget_bytes and len(self._segments) > 1:
-            self._evict(next(iter(self._segments)))
-
-    def _evict(self, namespace: Namespace) -> None:
-        segment = self._segments.pop(namespace, None)
-        if segment is not None:
-            self._leave_home(segment, segment.places)
-            self._size_bytes -= self._charges.pop(namespace)
+        self._budget.charge(self, namespace, segment.size_bytes)
 
     def _leave_home(self, segment: Segment, ids: Iterable[MemoryId]) -> None:
         for id in ids:

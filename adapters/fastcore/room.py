@@ -1,4 +1,4 @@
-"""Whether the vectors of a scope have room in memory."""
+"""Whether the vectors and the words of a scope have room in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from domain.ports import CanonicalStore
 
 _PAGE = 1000
 _PAGES_MAX = 10
+#: What the postings of a text of ordinary length take, its neighbours' words included.
+_WORDS_BYTES = 1500
 
 
 class Room:
@@ -22,7 +24,7 @@ class Room:
         from adapters.fastcore.segment import ROW_OVERHEAD_BYTES
 
         # Two vectors of float32, and storage is reserved by doubling.
-        row_bytes = 2 * (2 * 4 * self._dimension + ROW_OVERHEAD_BYTES)
+        row_bytes = 2 * (2 * 4 * self._dimension + ROW_OVERHEAD_BYTES) + _WORDS_BYTES
         memories = 0
         last: Namespace | None = None
         async with self._store.reading() as tx:

@@ -32,6 +32,13 @@ class Surveys:
         self._known.move_to_end(scope.namespace)
         return self._known[scope.namespace]
 
+    def seen(self, scope: Scope) -> Sequence[Namespace] | None:
+        """Return the namespaces as last seen; None when nobody has looked yet."""
+        if scope.kind is ScopeKind.EXACT:
+            return (scope.namespace,)
+        known = self._known.get(scope.namespace)
+        return None if known is None else known[1]
+
     async def renew(self, scope: Scope) -> tuple[str, dict[Namespace, int]]:
         """Look again; return the epoch and every head of the subtree."""
         heads: dict[Namespace, int] = {}

@@ -13,9 +13,9 @@ from adapters.postgres.filters import filter_sql
 from adapters.postgres.namespaces import lock_namespaces_of
 from adapters.postgres.rows import scope_sql, storable, within_sql
 from adapters.postgres.session import Session
-from adapters.postgres.terms import counts_of, document, encoded, joined, query
+from adapters.postgres.terms import counts_of, document, joined, query
 from domain.filter import Filter
-from domain.lexical import AnalysedText, B, FieldStatistics, LexicalEvidence, TermCounts
+from domain.lexical import AnalysedText, B, FieldStatistics, LexicalEvidence, TermCounts, encoded
 from domain.memory import MemoryId
 from domain.namespace import Scope
 

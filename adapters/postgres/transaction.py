@@ -6,6 +6,7 @@ from adapters.postgres.bodies import Bodies
 from adapters.postgres.embeddings import PostgresEmbeddings
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.fences import PostgresFences
+from adapters.postgres.index_terms import PostgresIndexTerms
 from adapters.postgres.lexicon import PostgresLexicon
 from adapters.postgres.links import PostgresLinks
 from adapters.postgres.memories import PostgresMemories
@@ -19,6 +20,7 @@ from domain.ports import (
     Feed,
     Fences,
     IdempotencyKeys,
+    IndexTerms,
     Lexicon,
     Links,
     Memories,
@@ -38,6 +40,7 @@ class PostgresTransaction:
         self.links: Links = PostgresLinks(session)
         self.feed: Feed = PostgresFeed(session)
         self.lexicon: Lexicon = PostgresLexicon(session)
+        self.terms: IndexTerms = PostgresIndexTerms(session)
         self.embeddings: Embeddings = PostgresEmbeddings(session)
         self.namespaces: Namespaces = PostgresNamespaces(session)
         self.idempotency: IdempotencyKeys = PostgresIdempotencyKeys(session)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from adapters.sqlite.filters import filter_sql
 from adapters.sqlite.rows import list_json, scope_sql, within_sql
 from adapters.sqlite.session import Session
-from adapters.sqlite.terms import counts_of, encoded, joined, match_expression
+from adapters.sqlite.terms import counts_of, joined, match_expression
 from domain.filter import Filter
-from domain.lexical import AnalysedText, FieldStatistics, LexicalEvidence, TermCounts
+from domain.lexical import AnalysedText, FieldStatistics, LexicalEvidence, TermCounts, encoded
 from domain.memory import MemoryId
 from domain.namespace import Scope
 

@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
-from hashlib import blake2b
 
-from domain.lexical import TermCounts
-
-_PLAIN = re.compile(r"[a-z0-9]+")
-_LENGTH_MAX = 64
-_TERMS_CACHED = 65_536
-
-
-@lru_cache(maxsize=_TERMS_CACHED)
-def encoded(term: str) -> str:
-    """Return a term the tokenizer neither splits nor folds; different terms stay different.
-
-    Overlong terms become a digest: equality is all that is asked of a term.
-    """
-    if len(term) <= _LENGTH_MAX and _PLAIN.fullmatch(term):
-        return term
-    data = term.encode("utf-8", "surrogatepass")
-    if len(data) > _LENGTH_MAX:
-        return f"_h{blake2b(data, digest_size=16).hexdigest()}"
-    return f"_{data.hex()}"
+from domain.lexical import TermCounts, encoded
 
 
 def joined(terms: Sequence[str]) -> str:

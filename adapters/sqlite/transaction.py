@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapters.sqlite.embeddings import SqliteEmbeddings
 from adapters.sqlite.feed import SqliteFeed
 from adapters.sqlite.fences import SqliteFences
+from adapters.sqlite.index_terms import SqliteIndexTerms
 from adapters.sqlite.lexicon import SqliteLexicon
 from adapters.sqlite.links import SqliteLinks
 from adapters.sqlite.memories import SqliteMemories
@@ -18,6 +19,7 @@ from domain.ports import (
     Feed,
     Fences,
     IdempotencyKeys,
+    IndexTerms,
     Lexicon,
     Links,
     Memories,
@@ -37,6 +39,7 @@ class SqliteTransaction:
         self.links: Links = SqliteLinks(session)
         self.feed: Feed = SqliteFeed(session)
         self.lexicon: Lexicon = SqliteLexicon(session)
+        self.terms: IndexTerms = SqliteIndexTerms(session)
         self.embeddings: Embeddings = SqliteEmbeddings(session)
         self.namespaces: Namespaces = SqliteNamespaces(session)
         self.idempotency: IdempotencyKeys = SqliteIdempotencyKeys(session)

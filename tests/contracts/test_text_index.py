@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from adapters.fallback.text_index import FittingTextIndex
+from adapters.fastcore.budget import Budget
+from adapters.fastcore.room import Room
+from adapters.fastcore.words import FastWords
 from adapters.qdrant.projection import QdrantProjection
 from adapters.qdrant.text_index import QdrantTextIndex
 from adapters.sqlite.store import SqliteStore
@@ -63,7 +68,7 @@ def _event(memory: Memory, seq: int, type: EventType) -> Event:
     )
 
 
-@pytest.fixture(params=["store", *SHARES])
+@pytest.fixture(params=["store", "fast core", "too large for the fast core", *SHARES])
 async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shelf]:
     """An empty store with the text index under test."""
     async with AsyncExitStack() as stack:
@@ -72,6 +77,9 @@ async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         stack.push_async_callback(store.close)
         if request.param == "store":
             yield Shelf(store, StoreTextIndex(store), _nothing)
+            return
+        if "fast core" in request.param:
+            yield Shelf(store, _in_process(store, roomy=request.param == "fast core"), _nothing)
             return
         qdrant = await stack.enter_async_context(running_qdrant())
         collection = qdrant.collection(MODEL)
@@ -83,6 +91,13 @@ async def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             await synchronise(store, projection, MODEL, share=share)
 
         yield Shelf(store, QdrantTextIndex(store, collection), work)
+
+
+def _in_process(store: SqliteStore, *, roomy: bool) -> TextIndex:
+    budget_bytes = 10**8 if roomy else 1
+    room = Room(store, 3, budget_bytes=budget_bytes)
+    words = FastWords(store, budget=Budget(budget_bytes), room=room)
+    return FittingTextIndex(words, StoreTextIndex(store), fits=words.fits)
 
 
 async def _nothing() -> None:
@@ -148,3 +163,26 @@ async def test_rare_words_come_before_common_ones(shelf: Shelf) -> None:
     found = await shelf.index.nominate(["tea", "saffron"], exactly(), Filter(), limit=3)
 
     assert rare.id in found
+
+
+async def test_finds_what_was_committed_before_while_others_write_and_give_up(shelf: Shelf) -> None:
+    async def ask_and_give_up() -> None:
+        asking = asyncio.ensure_future(
+            shelf.index.nominate(["tea"], below("acme"), Filter(), limit=50)
+        )
+        await asyncio.sleep(0)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+
+    async def write_and_ask(space: str) -> None:
+        for _ in range(6):
+            memory = a_memory("tea", namespace=Namespace(f"acme/{space}"))
+            await shelf.keep(memory)
+            found, _ = await asyncio.gather(
+                shelf.index.nominate(["tea"], below("acme"), Filter(), limit=50),
+                ask_and_give_up(),
+            )
+            assert memory.id in found
+
+    await asyncio.gather(*(write_and_ask(space) for space in "abc"))

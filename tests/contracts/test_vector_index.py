@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.sqlite.store import SqliteStore
 from domain.errors import DimensionMismatch
@@ -57,7 +58,7 @@ def index(request: pytest.FixtureRequest, store: SqliteStore) -> VectorIndex:
 
 
 def fast_core(store: SqliteStore, budget_bytes: int = 10**8) -> FastCore:
-    return FastCore(store, MODEL, 3, budget_bytes=budget_bytes)
+    return FastCore(store, MODEL, 3, budget=Budget(budget_bytes))
 
 
 async def own_ids(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.sqlite.store import SqliteStore
 from domain.filter import Filter
@@ -27,7 +28,7 @@ ALL = Filter()
 
 
 def fast_core(store: SqliteStore) -> FastCore:
-    return FastCore(store, MODEL, 3, budget_bytes=10**8)
+    return FastCore(store, MODEL, 3, budget=Budget(10**8))
 
 
 _axis = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])

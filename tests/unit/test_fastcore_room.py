@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
 from adapters.sqlite.store import SqliteStore
@@ -33,9 +34,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 async def test_what_fits_is_not_evicted(store: SqliteStore) -> None:
     budget_bytes = 100_000
-    core = FastCore(store, MODEL, 3, budget_bytes=budget_bytes)
+    core = FastCore(store, MODEL, 3, budget=Budget(budget_bytes))
 
-    assert await core.fits(ACME)
+    assert await Room(store, 3, budget_bytes=budget_bytes)(ACME)
 
     await core.nominate(unit_vector([1, 0, 0]), ACME, Filter(), limit=10)
     ids = [

@@ -18,6 +18,7 @@ import pytest
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import FallbackIndex
 from adapters.fallback.text_index import FallbackTextIndex
+from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
 from adapters.qdrant.collection import Collection
@@ -71,7 +72,7 @@ class Bench:
         """Ask Qdrant, or else the Fast Core."""
         index = FallbackIndex(
             QdrantIndex(self.store, self.collection),
-            FastCore(self.store, MODEL, 3, budget_bytes=budget_bytes),
+            FastCore(self.store, MODEL, 3, budget=Budget(budget_bytes)),
             fits=Room(self.store, 3, budget_bytes=budget_bytes),
             circuit=Circuit(time.monotonic),
         )
@@ -173,7 +174,7 @@ async def test_a_slow_failure_is_waited_for_once(server: ServerProcess, tmp_path
         )
         index = FallbackIndex(
             QdrantIndex(here.store, here.collection),
-            FastCore(here.store, MODEL, 3, budget_bytes=10**8),
+            FastCore(here.store, MODEL, 3, budget=Budget(10**8)),
             fits=Room(here.store, 3, budget_bytes=10**8),
             circuit=circuit,
         )

@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sqlite.terms import counts_of, encoded, joined, match_expression
-from domain.lexical import TermCounts
+from adapters.sqlite.terms import counts_of, joined, match_expression
+from domain.lexical import TermCounts, encoded
 
 
 @given(st.text(min_size=1))

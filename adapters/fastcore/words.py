@@ -1,0 +1,203 @@
+"""The text index inside the process: exact BM25 over postings of whole namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
+
+from adapters.fastcore.budget import Budget
+from adapters.fastcore.changes import is_worth_following, touched_since
+from adapters.fastcore.room import Room
+from adapters.fastcore.surveys import Surveys
+from domain.events import FeedPosition
+from domain.filter import Filter
+from domain.lexical import encoded
+from domain.memory import MemoryId
+from domain.namespace import Namespace, Scope, ScopeKind
+from domain.ports import CanonicalStore, IndexedTerms, Transaction
+
+if TYPE_CHECKING:
+    from adapters.fastcore.matching import Target
+    from adapters.fastcore.postings import Postings
+
+Result = TypeVar("Result")
+
+_PAGE = 2000
+#: Up to here a search takes about half a millisecond: less than handing it to a thread may cost.
+_INLINE_POSTINGS = 50_000
+#: Up to here, so does a change.
+_INLINE_CHANGED = 32
+
+
+class FastWords:
+    """Implements `domain.ports.TextIndex` for scopes that fit into the byte budget.
+
+    It nominates exactly the best of what was committed before the call. Reading never waits for
+    writing, but for what was committed: whoever finds a namespace behind applies what is missing.
+    Not to be called from within a transaction.
+    """
+
+    def __init__(self, store: CanonicalStore, *, budget: Budget, room: Room) -> None:
+        self._store = store
+        self._room = room
+        self._budget = budget
+        self._segments: dict[Namespace, Postings] = {}
+        self._surveys = Surveys(store)
+        self._locks: WeakValueDictionary[Namespace, asyncio.Lock] = WeakValueDictionary()
+
+    async def nominate(
+        self, terms: Sequence[str], scope: Scope, filter: Filter, /, *, limit: int
+    ) -> list[MemoryId]:
+        """Return memories with any of the terms, best first by BM25 on both fields, ties by id."""
+        if not terms:
+            return []
+        from adapters.fastcore.matching import best, work
+
+        known = self._sum_of_watermarks(scope)
+        position, allowed = await self._asked(scope, filter)
+        targets = [
+            _target(segment, allowed) for segment in await self._current(scope, position, known)
+        ]
+        words = list(dict.fromkeys(map(encoded, terms)))
+        moment = None if filter.valid_at is None else filter.valid_at.timestamp()
+        if work(words, targets) <= _INLINE_POSTINGS:
+            return best(words, targets, moment, limit)
+        return await asyncio.to_thread(best, words, targets, moment, limit)
+
+    async def fits(self, scope: Scope, /) -> bool:
+        """Tell whether all of a scope is in memory, or has room there at once."""
+        return self._loaded(scope) is not None or await self._room(scope)
+
+    @property
+    def size_bytes(self) -> int:
+        """What all postings are charged for in the byte budget."""
+        return self._budget.used_by(self)
+
+    def evict(self, namespace: Namespace, /) -> None:
+        """Let go of one namespace; it is loaded again on demand."""
+        self._segments.pop(namespace, None)
+
+    # --- Being current ---------------------------------------------------------------------------
+
+    async def _asked(
+        self, scope: Scope, filter: Filter
+    ) -> tuple[FeedPosition, frozenset[MemoryId] | None]:
+        """Return where the feeds stand, and who passes (None when validity alone decides)."""
+        async with self._store.reading() as tx:
+            position = await tx.feed.position(scope)
+            if filter.only_time:
+                return position, None
+            return position, frozenset(await tx.memories.find_ids(scope, filter))
+
+    def _loaded(self, scope: Scope) -> list[Postings] | None:
+        """Return the segments of a scope as they are; None unless all are there."""
+        namespaces = self._surveys.seen(scope)
+        if namespaces is None or any(one not in self._segments for one in namespaces):
+            return None
+        return [self._segments[namespace] for namespace in namespaces]
+
+    def _sum_of_watermarks(self, scope: Scope) -> int | None:
+        segments = self._loaded(scope)
+        return None if segments is None else sum(one.view.watermark for one in segments)
+
+    async def _current(
+        self, scope: Scope, position: FeedPosition, known: int | None
+    ) -> list[Postings]:
+        """Return the scope's segments with everything applied up to the position.
+
+        `known` was added up before the position was read. No watermark passes its head, so only if
+        all were current are the sums equal; afterwards one may have run ahead of another.
+        """
+        segments = self._loaded(scope)
+        if (
+            known == position.seq
+            and segments is not None
+            and all(segment.view.epoch == position.epoch for segment in segments)
+        ):
+            for namespace in self._surveys.seen(scope) or ():
+                self._budget.touch(self, namespace)
+            return segments
+        if scope.kind is ScopeKind.EXACT:
+            return [await self._refreshed(scope.namespace, position.seq, position.epoch)]
+        epoch, heads = await self._surveys.renew(scope)
+        return [await self._refreshed(namespace, head, epoch) for namespace, head in heads.items()]
+
+    async def _refreshed(self, namespace: Namespace, head: int, epoch: str) -> Postings:
+        """Return the segment with every event applied up to a head at least."""
+        lock = self._locks.setdefault(namespace, asyncio.Lock())
+        async with lock:
+            segment = self._segments.get(namespace)
+            if segment is None or segment.view.epoch != epoch or segment.view.watermark < head:
+                segment = await self._read(namespace, segment)
+            self._segments[namespace] = segment
+            self._budget.charge(self, namespace, segment.size_bytes)
+            return segment
+
+    async def _read(self, namespace: Namespace, segment: Postings | None) -> Postings:
+        async with self._store.reading() as tx:
+            position = await tx.feed.position(Scope(namespace))
+            if segment is None or not await self._applied(tx, namespace, segment, position):
+                segment = await self._load(tx, namespace, position)
+        if segment.is_sparse:
+            segment = await _in_thread(segment.compacted)
+        return segment
+
+    async def _load(
+        self, tx: Transaction, namespace: Namespace, position: FeedPosition
+    ) -> Postings:
+        from adapters.fastcore.postings import Postings
+
+        segment = Postings(position.epoch, position.seq)
+        last: MemoryId | None = None
+        while page := await tx.terms.page(namespace, limit=_PAGE, after=last):
+            await self._apply(segment, page, (), position.seq)
+            last = page[-1].memory_id
+            if len(page) < _PAGE:
+                break
+        return segment
+
+    async def _applied(
+        self, tx: Transaction, namespace: Namespace, segment: Postings, position: FeedPosition
+    ) -> bool:
+        """Apply what is new; False when only loading again can help (or is cheaper)."""
+        view = segment.view
+        if view.epoch != position.epoch:
+            return False
+        if not is_worth_following(view.watermark, position, view.documents):
+            return False
+        async for touched, seq in touched_since(tx, namespace, view.watermark, position):
+            live = await tx.terms.of(sorted(touched)) if touched else []
+            gone = touched.difference(item.memory_id for item in live)
+            await self._apply(segment, live, gone, seq)
+        return segment.view.watermark == position.seq
+
+    @staticmethod
+    async def _apply(
+        segment: Postings, live: Sequence[IndexedTerms], gone: Iterable[MemoryId], seq: int
+    ) -> None:
+        if len(live) <= _INLINE_CHANGED and segment.view.postings <= _INLINE_POSTINGS:
+            segment.install(segment.prepared(live, gone, seq))
+            return
+        segment.install(await _in_thread(lambda: segment.prepared(live, gone, seq)))
+
+
+def _target(segment: Postings, allowed: frozenset[MemoryId] | None) -> Target:
+    from adapters.fastcore.matching import Target
+
+    if allowed is None:
+        return Target(segment.view, None)
+    # Intersecting walks over the smaller of the two.
+    chosen = segment.places.keys() & allowed
+    return Target(segment.view, tuple(segment.places[id] for id in chosen))
+
+
+async def _in_thread(work: Callable[[], Result]) -> Result:
+    """Work in a thread, and let it end even if the caller is cancelled: nobody else may write."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
