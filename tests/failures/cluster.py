@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -94,10 +95,14 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
 
     Qdrant is a stand-in: the client's local mode behind the calls that the adapter makes.
     """
-    folder.chmod(0o755)  # PostgreSQL may run as another user
     with ExitStack() as stack:
+        # Apart from pytest's folders, which are closed to the user that PostgreSQL runs as.
+        apart = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="soma-postgres-", ignore_cleanup_errors=True)
+        )
+        Path(apart).chmod(0o755)
         parts = {
-            "postgres": _part(stack, PostgresProcess(folder)),
+            "postgres": _part(stack, PostgresProcess(Path(apart))),
             "redis": _part(stack, redis_of_ones_own(folder)),
             "qdrant": _part(stack, _qdrant(folder)),
             "kafka": _kafka(stack, folder),

@@ -69,7 +69,7 @@ class Proxy:
                 await self._between(reader, writer)
         finally:
             self._connections.discard(task)
-            writer.close()
+            await _closed(writer)
 
     async def _between(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mode is Mode.BLACK_HOLE:
@@ -86,7 +86,7 @@ class Proxy:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            downstream.close()
+            await _closed(downstream)
 
     async def _pass_on(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter | None
@@ -95,3 +95,10 @@ class Proxy:
             if target is not None and self._mode is Mode.FORWARD:
                 target.write(data)
                 await target.drain()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Cut a connection, and wait until it is gone."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
