@@ -11,6 +11,7 @@ import pytest
 from dependency_injector import providers
 
 from adapters.openai_embedder import OpenaiEmbedder
+from application import switching
 from application.models import MODEL_SETTING, ModelState
 from container import Container, build, running
 from domain.draft import Changes, Draft, Wait
@@ -29,6 +30,7 @@ from tests.end_to_end.embedded import (
     settings_for,
     settled,
 )
+from tests.servers.qdrant_local import LocalQdrant
 
 SCOPE = Scope(DEFAULT_NAMESPACE)
 OLD_DIMENSION = 32
@@ -67,6 +69,18 @@ async def opened(
 ) -> AsyncIterator[Container]:
     async with installation(**settings, embedder=OLD, clock=clock) as soma:  # type: ignore[arg-type]
         yield soma
+
+
+@asynccontextmanager
+async def with_qdrant(settings: dict[str, object], clock: Clock) -> AsyncIterator[Container]:
+    """Open an installation with Qdrant in its client's local mode; nobody works beside the test."""
+    given = {**settings, "qdrant_url": "http://localhost:1", "background_embedding": False}
+    container = build(settings_for(**given))  # type: ignore[arg-type]
+    container.local_embedder.override(providers.Object(OLD))
+    container.now.override(providers.Object(clock))
+    container.qdrant.override(providers.Object(LocalQdrant()))
+    async with running(container):
+        yield container
 
 
 @asynccontextmanager
@@ -238,6 +252,60 @@ async def test_a_model_that_does_not_answer_holds_up_nothing(
         await expect_by_meaning(soma, "blue canoe")
         clock.pass_by(minutes=5)
         await settled(soma)
+        await soma.switch_model()()
+        assert (await state_of(soma)).active == new_model(soma)
+
+
+async def test_an_index_outside_the_store_is_filled_before_it_is_asked(
+    postgres_url: str, tmp_path: Path, elsewhere: dict[str, object]
+) -> None:
+    settings = {"data_dir": tmp_path, "postgres_url": postgres_url, **elsewhere}
+    async with with_qdrant(settings, clock := Clock()) as soma:
+        await remember(soma, "red kettle")
+        assert await soma.project_models()()
+        await expect_by_meaning(soma, "red kettle")
+        await soma.reindex()("openai")
+        await remember(soma, "blue canoe")
+        await settled(soma)
+        (old, new) = soma.models().installed
+        assert sum((await soma.backlogs()())[0].values()) > 0
+
+        while await soma.project_models()():
+            await expect_by_meaning(soma, "blue canoe")
+        await soma.switch_model()()
+
+        assert (await state_of(soma)).active == new.model.id
+        for text in ("red kettle", "blue canoe"):
+            await expect_by_meaning(soma, text)
+        assert await soma.reconcile()(check=True) == []
+        clock.pass_by(minutes=2)
+        await soma.switch_model()()
+        held = [
+            await one.outside[0].projection.contents(DEFAULT_NAMESPACE, limit=9)
+            for one in (old, new)
+        ]
+        assert [len(points) > 0 for points in held] == [False, True]
+        await expect_by_meaning(soma, "red kettle")
+
+
+async def test_an_index_outside_that_lags_far_behind_is_waited_for(
+    postgres_url: str,
+    tmp_path: Path,
+    elsewhere: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(switching, "EVENTS_BEHIND_MAX", 1)
+    settings = {"data_dir": tmp_path, "postgres_url": postgres_url, **elsewhere}
+    async with with_qdrant(settings, Clock()) as soma:
+        await remember(soma, "red kettle")
+        await soma.reindex()("openai")
+        await settled(soma)
+
+        await soma.switch_model()()
+        assert (await state_of(soma)).active == "small"
+
+        while await soma.project_models()():
+            await expect_by_meaning(soma, "red kettle")
         await soma.switch_model()()
         assert (await state_of(soma)).active == new_model(soma)
 
