@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dependency_injector import containers, providers
+from msgspec import structs
 
 from adapters.cached_embedder import CachedEmbedder
-from adapters.environment import Settings, masked
+from adapters.environment import OPENAI_NEEDS, Settings, masked
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import FallbackIndex
@@ -67,12 +68,12 @@ from application.jobs import RunJobs
 from application.maintain import (
     Backlogs,
     Diagnose,
-    OpenModel,
     Pending,
     Reconcile,
     Reindex,
     TakeOver,
 )
+from application.models import Installed, Models, Outside, ProjectModels
 from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
 from application.planning import Planner
 from application.projecting import Projector, ProjectVectors
@@ -84,6 +85,7 @@ from application.reranking import Reranking
 from application.retrying import Retried
 from application.revise import Revise
 from application.show import History, ListMemories, Show
+from application.switching import OpenModel, SwitchModel
 from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.watch import Watch
@@ -101,7 +103,6 @@ from domain.ports import (
     Reranker,
     TextIndex,
     VectorIndex,
-    VectorProjection,
 )
 
 DATABASE_NAME = "soma.db"
@@ -114,6 +115,13 @@ def utc_now() -> datetime:
 
 def _facts(settings: Settings) -> Mapping[str, str]:
     return {"profile": settings.profile, "data_dir": str(settings.data_dir)}
+
+
+def _absent(settings: Settings) -> Mapping[str, str]:
+    """Return why embedders that the settings may name cannot be used beside the chosen one."""
+    missing = [name for name in OPENAI_NEEDS if getattr(settings, name) is None]
+    needed = {"openai": f"set {', '.join(missing)}"} if missing else {}
+    return {**needed, "none": "it embeds nothing, callers give the vectors"}
 
 
 def _cursors(settings: Settings) -> list[str]:
@@ -295,6 +303,7 @@ class Container(containers.DeclarativeContainer):
     local_embedder: providers.Provider[Embedder] = providers.Selector(
         settings.provided.embedder, **embedders
     )
+    other_embedders: providers.Provider[list[Embedder]] = providers.List()
     embedder: providers.Provider[Embedder] = providers.Singleton(
         CachedEmbedder, local_embedder, cache
     )
@@ -373,20 +382,57 @@ class Container(containers.DeclarativeContainer):
         NetworkxGraph, store, roots_max=settings.provided.graph_roots_max
     )
 
+    gatherer = providers.Singleton(
+        Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
+    )
+    projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
+    follower = providers.Factory(
+        Follower, store=store, events_at_once=settings.provided.worker_events_at_once
+    )
+    project_vectors = providers.Factory(
+        ProjectVectors,
+        store=store,
+        follower=follower,
+        projection=projection,
+        projector=projector,
+    )
+    compare_vectors = providers.Factory(
+        CompareVectors, store=store, projection=projection, projector=projector
+    )
+    kept_outside: dict[str, providers.Provider[list[Outside]]] = {  # noqa: RUF012
+        "fastcore": providers.List(),
+        "qdrant": providers.List(
+            providers.Singleton(
+                Outside, projection=projection, project=project_vectors, compare=compare_vectors
+            )
+        ),
+    }
+    installed = providers.Singleton(
+        Installed,
+        name=settings.provided.embedder,
+        embedder=embedder,
+        gatherer=gatherer,
+        outside=providers.Selector(settings.provided.vector_index, **kept_outside),
+    )
+    #: The models that are not the chosen one, each from a container of its own; see `build`.
+    other_models: providers.Provider[list[Installed]] = providers.List()
+    models = providers.Singleton(
+        Models,
+        configured=installed,
+        others=other_models,
+        absent=providers.Callable(_absent, settings),
+    )
     indexer = providers.Singleton(
         Indexer,
         store=store,
         analyser=analyser,
-        embedder=embedder,
+        models=models,
         bus=bus,
         now=now,
         new_event_id=new_id,
         wait_seconds=settings.provided.embed_wait_seconds,
     )
-    planner = providers.Singleton(Planner, embedder=embedder, new_id=new_id, limits=limits)
-    gatherer = providers.Singleton(
-        Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
-    )
+    planner = providers.Singleton(Planner, models=models, new_id=new_id, limits=limits)
 
     late_reranker: providers.Provider[Reranker] = providers.Singleton(
         LateInteraction,
@@ -427,9 +473,8 @@ class Container(containers.DeclarativeContainer):
     recall = providers.Factory(
         Recall,
         store=store,
-        gatherer=gatherer,
+        models=models,
         graph=graph,
-        planner=planner,
         reranking=reranking,
         now=now,
         elapsed=elapsed,
@@ -484,57 +529,37 @@ class Container(containers.DeclarativeContainer):
         new_event_id=new_id,
         limits=limits,
     )
-    background = providers.Factory(BackgroundIndexing, indexer=indexer, bus=bus, report=failure_log)
+    switch_model = providers.Factory(SwitchModel, store=store, models=models, now=now)
+    background = providers.Factory(
+        BackgroundIndexing, indexer=indexer, switch=switch_model, bus=bus, report=failure_log
+    )
 
-    pending = providers.Factory(Pending, store=store, embedder=embedder)
-    reindex = providers.Factory(Reindex, store=store, embedder=embedder)
+    pending = providers.Factory(Pending, store=store, models=models)
+    reindex = providers.Factory(Reindex, store=store, models=models, bus=bus, now=now)
     take_over = providers.Factory(TakeOver, store=store)
-    open_model = providers.Factory(OpenModel, store=store, embedder=embedder, reindex=reindex)
-
-    projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
-    follower = providers.Factory(
-        Follower, store=store, events_at_once=settings.provided.worker_events_at_once
-    )
-    project_vectors = providers.Factory(
-        ProjectVectors,
-        store=store,
-        follower=follower,
-        projection=projection,
-        projector=projector,
-    )
+    open_model = providers.Factory(OpenModel, store=store, models=models, now=now)
+    project_models = providers.Factory(ProjectModels, store=store, models=models)
     drop_bodies = providers.Factory(
         DropErasedBodies, follower=follower, drop=postgres_store.provided.drop_bodies
     )
-    compare_vectors = providers.Factory(
-        CompareVectors, store=store, projection=projection, projector=projector
-    )
-    projections: dict[str, providers.Provider[list[VectorProjection]]] = {  # noqa: RUF012
-        "fastcore": providers.List(),
-        "qdrant": providers.List(projection),
-    }
-    comparisons: dict[str, providers.Provider[list[CompareVectors]]] = {  # noqa: RUF012
-        "fastcore": providers.List(),
-        "qdrant": providers.List(compare_vectors),
-    }
     backlogs = providers.Factory(
         Backlogs,
         store=store,
+        models=models,
         pending=pending,
         cursors=providers.Callable(_cursors, settings),
-        indexes=providers.Selector(settings.provided.vector_index, **projections),
     )
     reconcile = providers.Factory(
         Reconcile,
         store=store,
-        index=index,
+        models=models,
         graph=graph,
         reindex=reindex,
-        outside=providers.Selector(settings.provided.vector_index, **comparisons),
     )
     diagnose = providers.Factory(
         Diagnose,
         store=store,
-        embedder=embedder,
+        models=models,
         pending=pending,
         facts=providers.Callable(_facts, settings),
         servers=providers.Callable(
@@ -546,17 +571,45 @@ class Container(containers.DeclarativeContainer):
         ),
     )
     relay = providers.Factory(Relay, follower=follower, publisher=publisher)
-    requeue_vectors = providers.Factory(RequeueVectors, store=store, embedder=embedder)
-    repair_index = providers.Factory(RepairVectorIndex, store=store, compare=compare_vectors)
+    requeue_vectors = providers.Factory(RequeueVectors, store=store, models=models)
+    repair_index = providers.Factory(RepairVectorIndex, store=store, models=models)
     worker_id = providers.Singleton(secrets.token_hex, 8)
     run_jobs = providers.Factory(
         RunJobs, store=store, locks=locks, jobs=providers.Object(()), now=now, owner=worker_id
     )
 
 
+#: What the containers of several embedding models have in common.
+_SHARED = (
+    *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
+    *("budget", "fast_words", "onnx_embedder"),
+)
+
+
 def build(settings: Settings) -> Container:
     """Wire everything; opens nothing."""
-    return Container(settings=providers.Object(settings))
+    container = Container(settings=providers.Object(settings))
+    others = [_beside_it(container, settings, name) for name in _other_models(settings)]
+    container.other_models.override(providers.List(*(other.installed for other in others)))
+    container.other_embedders.override(providers.List(*(other.local_embedder for other in others)))
+    return container
+
+
+def _other_models(settings: Settings) -> list[str]:
+    """Return the embedders that could take over from the chosen one."""
+    if settings.embedder == "none":
+        return []
+    absent = _absent(settings)
+    names = Container.embedders.keys() - {settings.embedder}
+    return sorted(name for name in names if name not in absent)
+
+
+def _beside_it(container: Container, settings: Settings, embedder: str) -> Container:
+    """Wire what there is once per embedding model, over the same connections."""
+    other = Container(settings=providers.Object(structs.replace(settings, embedder=embedder)))
+    for name in _SHARED:
+        getattr(other, name).override(getattr(container, name))
+    return other
 
 
 @asynccontextmanager
@@ -606,9 +659,9 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
-        local = container.local_embedder()
-        if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
-            stack.push_async_callback(local.close)
+        for local in [container.local_embedder(), *container.other_embedders()]:
+            if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
+                stack.push_async_callback(local.close)
         if settings.reranker == "late":
             stack.push_async_callback(container.onnx_embedder().close)
         elif settings.reranker == "http":

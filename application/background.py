@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from application.indexing import Indexer
+from application.switching import SwitchModel
 from domain.errors import SomaError
 from domain.ports import EventBus
 
@@ -20,6 +21,7 @@ class BackgroundIndexing:
     """Drain the queue of missing vectors; woken by the bus, and now and then by itself."""
 
     indexer: Indexer
+    switch: SwitchModel
     bus: EventBus
     report: Callable[[SomaError], None]
 
@@ -31,6 +33,7 @@ class BackgroundIndexing:
                 try:
                     while await self.indexer.drain(limit=CHUNK):
                         patience = 1.0
+                    await self.switch()
                     seconds = IDLE_SECONDS
                 except SomaError as error:
                     self.report(error)

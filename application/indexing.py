@@ -8,7 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from application.models import Models
 from application.sequencing import Sequencer
+from application.surroundings import Surroundings, ends, surroundings
 from domain.draft import Wait
 from domain.errors import ChangeCollided, EmbedderUnavailable
 from domain.events import EventType
@@ -21,51 +23,14 @@ from domain.ports import (
     Embedding,
     EmbeddingTask,
     EventBus,
-    SessionPlace,
     Transaction,
 )
-from domain.texts import context_text, own_text, text_hash
+from domain.texts import own_text, text_hash
 from domain.vector import Role
 
 EMBED_CHUNK = 64
 # Another writer of the same session may change a text while it is embedded: then once more.
 FILL_ROUNDS_MAX = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Memories with their session neighbours, as one transaction sees them."""
-
-    memories: dict[MemoryId, Memory]
-    places: dict[MemoryId, SessionPlace]
-
-    def context_of(self, id: MemoryId) -> str | None:
-        """Return the text among neighbours, None where there are none."""
-        place = self.places.get(id)
-        if place is None or (place.previous is None and place.next is None):
-            return None
-        previous = self.memories.get(place.previous) if place.previous else None
-        following = self.memories.get(place.next) if place.next else None
-        return context_text(previous, self.memories[id], following)
-
-
-async def surroundings(
-    tx: Transaction, ids: Sequence[MemoryId], known: dict[MemoryId, Memory] | None = None
-) -> Surroundings:
-    """Read memories and their neighbours; `known` saves reading what was just written."""
-    memories = dict(known or {})
-    # Who is in no session has no neighbours: that need not be asked.
-    asked = [id for id in ids if id not in memories or memories[id].source.session is not None]
-    places = await tx.memories.session_places(asked) if asked else {}
-    needed = dict.fromkeys([*ids, *_ends(places.values())])
-    unknown = [id for id in needed if id not in memories]
-    if unknown:
-        memories.update(await tx.memories.get(unknown))
-    return Surroundings(memories, places)
-
-
-def _ends(places: Iterable[SessionPlace]) -> list[MemoryId]:
-    return [end for place in places for end in (place.previous, place.next) if end is not None]
 
 
 def _alone(near: Surroundings, ids: Sequence[MemoryId]) -> list[EmbeddingTask]:
@@ -83,7 +48,7 @@ class Indexer:
 
     store: CanonicalStore
     analyser: Analyser
-    embedder: Embedder
+    models: Models
     bus: EventBus
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
@@ -108,7 +73,7 @@ class Indexer:
         near = await surroundings(tx, ids, rewritten)
         beside = [
             id
-            for id in dict.fromkeys([*_ends(near.places.values()), *once_beside])
+            for id in dict.fromkeys([*ends(near.places.values()), *once_beside])
             if id not in rewritten
         ]
         around = await surroundings(tx, beside, near.memories)
@@ -118,7 +83,8 @@ class Indexer:
             return []
         await tx.lexicon.put(await asyncio.to_thread(self._analysed, whole, affected))
         tasks = self._tasks(whole, affected, rewritten, given)
-        await self._queue(tx, tasks, wait)
+        every = self._tasks(whole, affected, rewritten, frozenset()) if given else tasks
+        await self._queue(tx, tasks, every, wait)
         alone = _alone(whole, affected)
         if alone:
             await tx.embeddings.drop(alone)
@@ -128,10 +94,22 @@ class Indexer:
                 sequencer.note(memory, EventType.EMBEDDED, changed=("context",))
         return list(dict.fromkeys(task.memory_id for task in tasks))
 
-    async def _queue(self, tx: Transaction, tasks: list[EmbeddingTask], wait: Wait) -> None:
+    async def _queue(
+        self,
+        tx: Transaction,
+        tasks: list[EmbeddingTask],
+        every: list[EmbeddingTask],
+        wait: Wait,
+    ) -> None:
+        """Queue what is missing; a model that is being filled takes no given vectors."""
+        if not every:
+            return
+        state = await self.models.state(tx)
         lease = self.now() + timedelta(seconds=self.wait_seconds) if wait is Wait.INDEXED else None
         if tasks:
-            await tx.embeddings.queue(tasks, model=self.embedder.model.id, lease_until=lease)
+            await tx.embeddings.queue(tasks, model=state.active, lease_until=lease)
+        if state.next is not None:
+            await tx.embeddings.queue(every, model=state.next, lease_until=None)
 
     def _analysed(
         self, near: Surroundings, ids: Sequence[MemoryId]
@@ -161,7 +139,6 @@ class Indexer:
 
     async def fill(self, ids: Sequence[MemoryId]) -> bool:
         """Compute what is missing for `ids`; False when it took too long or nothing answered."""
-        model = self.embedder.model.id
         try:
             async with asyncio.timeout(self.wait_seconds):
                 for _ in range(FILL_ROUNDS_MAX):
@@ -170,7 +147,8 @@ class Indexer:
                         with suppress(ChangeCollided):
                             await self._fill_chunk(ids[start : start + EMBED_CHUNK])
                     async with self.store.reading() as tx:
-                        if not await tx.embeddings.pending(model, ids):
+                        active = (await self.models.state(tx)).active
+                        if not await tx.embeddings.pending(active, ids):
                             return True
         except (EmbedderUnavailable, TimeoutError):
             return False
@@ -179,7 +157,8 @@ class Indexer:
     async def _fill_chunk(self, ids: Sequence[MemoryId]) -> None:
         async with self.store.reading() as tx:
             near = await surroundings(tx, ids)
-            present = {v.memory_id: v for v in await tx.embeddings.of(ids, self.embedder.model.id)}
+            embedder = (await self.models.serving(tx)).embedder
+            present = {v.memory_id: v for v in await tx.embeddings.of(ids, embedder.model.id)}
         tasks = []
         for id in ids:
             memory = near.memories.get(id)
@@ -190,41 +169,45 @@ class Indexer:
                 tasks.append(EmbeddingTask(id, memory.namespace, Role.OWN, memory.version))
             if near.context_of(id) is not None and (stored is None or stored.context is None):
                 tasks.append(EmbeddingTask(id, memory.namespace, Role.CONTEXT, memory.version))
-        await self.compute(tasks, near)
+        await self._compute(tasks, near, embedder)
 
     async def drain(self, *, limit: int, lease_seconds: float = 120.0) -> int:
         """Compute up to `limit` waiting vectors; return how many were claimed (0: nothing waits).
 
-        Raises `EmbedderUnavailable`; the lease then runs out and the work is taken up again.
+        The model that answers comes first. Raises `EmbedderUnavailable`; the lease then runs out
+        and the work is taken up again.
         """
         now = self.now()
+        lease = now + timedelta(seconds=lease_seconds)
         async with self.store.writing() as tx:
-            tasks = await tx.embeddings.claim(
-                self.embedder.model.id,
-                now=now,
-                lease_until=now + timedelta(seconds=lease_seconds),
-                limit=limit,
-            )
-        if tasks:
-            async with self.store.reading() as tx:
-                near = await surroundings(tx, list(dict.fromkeys(t.memory_id for t in tasks)))
-            await self.compute(tasks, near)
+            for known in self.models.in_force(await self.models.state(tx)):
+                model = known.model.id
+                tasks = await tx.embeddings.claim(model, now=now, lease_until=lease, limit=limit)
+                if tasks:
+                    break
+            else:
+                return 0
+        async with self.store.reading() as tx:
+            near = await surroundings(tx, list(dict.fromkeys(t.memory_id for t in tasks)))
+        await self._compute(tasks, near, known.embedder)
         return len(tasks)
 
-    async def compute(self, tasks: Sequence[EmbeddingTask], near: Surroundings) -> None:
+    async def _compute(
+        self, tasks: Sequence[EmbeddingTask], near: Surroundings, embedder: Embedder
+    ) -> None:
         """Embed the texts that `near` shows and store those that are still the live ones."""
         texts: list[tuple[EmbeddingTask, str]] = []
         for task in tasks:
             text = self._text_of(task, near)
             if text is not None:
                 texts.append((task, text))
-        vectors = await self.embedder.embed_passages([text for _, text in texts]) if texts else []
+        vectors = await embedder.embed_passages([text for _, text in texts]) if texts else []
         computed = [
             Embedding(
                 task.memory_id,
                 near.memories[task.memory_id].version,
                 task.role,
-                self.embedder.model.id,
+                embedder.model.id,
                 text_hash(text),
                 vector,
             )

@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from application.comparing import CompareVectors
-from domain.errors import SomaError
-from domain.memory import MemoryId
+from application.models import MODEL_SETTING, Models, requeue
+from domain.errors import SomaError, StoreUnavailable
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import (
     CanonicalStore,
-    Embedder,
+    EventBus,
     Finding,
     MemoryGraph,
-    VectorIndex,
-    VectorProjection,
 )
 
-REQUEUE_CHUNK = 1000
 NAMESPACES_AT_ONCE = 100
 FINDINGS_MAX = 1000
-MODEL_SETTING = "embedding_model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +31,24 @@ class Reconcile:
     """
 
     store: CanonicalStore
-    index: VectorIndex
+    models: Models
     graph: MemoryGraph
     reindex: Reindex
-    outside: Sequence[CompareVectors]
 
     async def __call__(self, *, check: bool) -> list[Finding]:
         """Return what was not as it must be (of the indexes outside, the first thousand)."""
         findings = await self.store.check()
-        for compare in self.outside:
+        async with self.store.reading() as tx:
+            outside = (await self.models.serving(tx)).outside
+        comparisons = [one.compare for one in outside]
+        for compare in comparisons:
             findings += await self._differences(compare)
         if not check:
-            await self.index.reset()
+            for installed in self.models.installed:
+                await installed.gatherer.index.reset()
             await self.graph.reset()
             await self.reindex()
-            for compare in self.outside:
+            for compare in comparisons:
                 name = await compare.projection.open()
                 async with self.store.writing() as tx:
                     await tx.projections.discard(name)
@@ -76,33 +76,48 @@ class Reindex:
     """Queue every vector that is missing; the background indexer computes them."""
 
     store: CanonicalStore
-    embedder: Embedder
+    models: Models
+    bus: EventBus
+    now: Callable[[], datetime]
 
-    async def __call__(self) -> int:
-        """Return how many vectors wait now."""
-        model = self.embedder.model.id
-        after: MemoryId | None = None
-        while True:
-            async with self.store.writing() as tx:
-                after = await tx.embeddings.requeue(model, limit=REQUEUE_CHUNK, after=after)
-            if after is None:
-                break
+    async def __call__(self, model: str | None = None) -> int:
+        """Return how many vectors wait now.
+
+        `model` names the embedder to change to: it is filled beside the one that answers, and
+        takes over when it lacks nothing. Raises `InvalidInput` when it cannot be used.
+        """
+        if model is not None:
+            await self._begin(self.models.named(model).model.id)
         async with self.store.reading() as tx:
-            return await tx.embeddings.pending(model)
+            filled = (await self.models.state(tx)).filled
+            first = await tx.namespaces.stats(None, limit=1)
+        for id in filled:
+            await requeue(self.store, id)
+        async with self.store.reading() as tx:
+            waiting = [await tx.embeddings.pending(id) for id in filled]
+        await self.bus.publish([entry.path for entry in first])
+        return sum(waiting)
+
+    async def _begin(self, id: str) -> None:
+        async with self.store.writing() as tx:
+            await tx.fences.take(MODEL_SETTING)
+            state = (await self.models.state(tx)).towards(id, self.now())
+            await tx.settings.set(MODEL_SETTING, state.encoded())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """Count the vectors that are still missing."""
+    """Count the vectors that are still missing, those of a model being filled among them."""
 
     store: CanonicalStore
-    embedder: Embedder
+    models: Models
 
     async def __call__(self, scope: Scope | None = None) -> int:
         """Count everywhere, or in the namespaces of a scope."""
         async with self.store.reading() as tx:
             if scope is None:
-                return await tx.embeddings.pending(self.embedder.model.id)
+                filled = (await self.models.state(tx)).filled
+                return sum([await tx.embeddings.pending(model) for model in filled])
             waiting = 0
             after: Namespace | None = None
             while page := await tx.namespaces.stats(scope, limit=1000, after=after):
@@ -117,17 +132,20 @@ class Pending:
 class Backlogs:
     """Count what has not reached the projections outside the store.
 
-    `cursors` are projections by name, `indexes` those that know their own.
+    `cursors` are projections by name; those of a model know their own.
     """
 
     store: CanonicalStore
+    models: Models
     pending: Pending
     cursors: Sequence[str]
-    indexes: Sequence[VectorProjection]
 
     async def __call__(self) -> tuple[dict[str, int], int]:
         """Return the events that each projection lacks, and how many vectors are missing."""
-        names = [*self.cursors, *[await index.open() for index in self.indexes]]
+        async with self.store.reading() as tx:
+            filled = self.models.in_force(await self.models.state(tx))
+        outside = [outside for one in filled for outside in one.outside]
+        names = [*self.cursors, *[await one.projection.open() for one in outside]]
         async with self.store.reading() as tx:
             lags = {name: await tx.projections.backlog(name) for name in names}
         return lags, await self.pending()
@@ -147,7 +165,7 @@ class Diagnose:
     """Ask everything Soma depends on whether it works."""
 
     store: CanonicalStore
-    embedder: Embedder
+    models: Models
     pending: Pending
     facts: Mapping[str, str]
     servers: Mapping[str, Callable[[], Awaitable[None]]]
@@ -167,7 +185,14 @@ class Diagnose:
             self._try("store", self._store_answers), self._ask_servers()
         )
         states = {check.name: "ok" if check.ok else check.detail for check in [store, *servers]}
-        return {**states, "embedder": self.embedder.model.id}
+        return {**states, "embedder": await self._model()}
+
+    async def _model(self) -> str:
+        try:
+            async with self.store.reading() as tx:
+                return (await self.models.state(tx)).active
+        except StoreUnavailable:
+            return self.models.configured.model.id
 
     async def _ask_servers(self) -> list[Check]:
         return list(
@@ -194,8 +219,12 @@ class Diagnose:
         return "consistent"
 
     async def _embedder(self) -> str:
-        await self.embedder.embed_query("is anybody there")
-        return f"{self.embedder.model.id}, {self.embedder.model.dimension} dimensions"
+        async with self.store.reading() as tx:
+            state = await self.models.state(tx)
+            embedder = (await self.models.serving(tx)).embedder
+        await embedder.embed_query("is anybody there")
+        change = "" if state.next is None else f"; {state.next} is being filled"
+        return f"{embedder.model.id}, {embedder.model.dimension} dimensions{change}"
 
     async def _vectors(self) -> str:
         return f"{await self.pending()} waiting to be computed"
@@ -216,25 +245,3 @@ class TakeOver:
         """Release its leases; only for a process that owns the store alone."""
         async with self.store.writing() as tx:
             await tx.embeddings.release()
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenModel:
-    """Make sure the store and the embedder speak of the same model before anything is served."""
-
-    store: CanonicalStore
-    embedder: Embedder
-    reindex: Reindex
-
-    async def __call__(self) -> bool:
-        """Return True when the model is new here, so that all vectors were queued again."""
-        model = self.embedder.model.id
-        async with self.store.reading() as tx:
-            known = await tx.settings.get(MODEL_SETTING)
-        if known == model:
-            return False
-        async with self.store.writing() as tx:
-            await tx.settings.set(MODEL_SETTING, model)
-        if known is not None:
-            await self.reindex()
-        return known is not None

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from application.models import Models
 from domain.draft import Draft, Remembered
 from domain.errors import DimensionMismatch, InvalidInput, TooLarge
 from domain.memory import Limits, Memory, MemoryId
 from domain.namespace import Namespace, NamespacePolicy
-from domain.ports import Embedder, Embedding, IdempotencyRecord, Transaction
+from domain.ports import Embedding, IdempotencyRecord, Transaction
 from domain.revision import Checks, changed_fields, new_memory, stored_again, text_changed
 from domain.vector import EmbeddingModel, Role, Vector, unit_vector
 
@@ -30,6 +31,7 @@ class Plan:
     vectors: dict[MemoryId, Vector] = field(default_factory=dict)
     unindexed: list[MemoryId] = field(default_factory=list)
     namespaces: set[Namespace] = field(default_factory=set)
+    model: EmbeddingModel | None = None
 
     @classmethod
     def replayed(cls, memories: Sequence[Memory], pending: list[MemoryId]) -> Plan:
@@ -72,13 +74,13 @@ class Plan:
 class Planner:
     """Coordinate beats content: a place is one memory; else equal content is one memory."""
 
-    embedder: Embedder
+    models: Models
     new_id: Callable[[], MemoryId]
     limits: Limits
 
-    def model(self) -> EmbeddingModel:
+    async def model(self, tx: Transaction) -> EmbeddingModel:
         """Return the model that given vectors must match."""
-        return self.embedder.model
+        return (await self.models.serving(tx)).model
 
     async def plan(self, tx: Transaction, drafts: Sequence[Draft], at: datetime) -> Plan:
         """Check all drafts and look up what they repeat; counters must be locked."""
@@ -86,14 +88,16 @@ class Planner:
         policies = {}
         for path in dict.fromkeys(Namespace(d.namespace) for d in drafts):
             policies[path] = await tx.namespaces.policy(path)
+        given = any(draft.vector is not None for draft in drafts)
+        model = await self.model(tx) if given else None
         checked = [
-            self._checked(index, draft, checks, policies[Namespace(draft.namespace)])
+            self._checked(index, draft, _Rules(checks, policies[Namespace(draft.namespace)], model))
             for index, draft in enumerate(drafts)
         ]
-        plan = Plan()
+        plan = Plan(model=model)
         lookup = await _Known.read(tx, [candidate for candidate, _ in checked], drafts)
         for draft, (candidate, vector) in zip(drafts, checked, strict=True):
-            rules = _Rules(checks, policies[candidate.namespace])
+            rules = _Rules(checks, policies[candidate.namespace], model)
             settled = self._place(plan, lookup, draft, candidate, rules)
             if vector is not None:
                 plan.vectors[settled.id] = vector
@@ -101,25 +105,19 @@ class Planner:
 
     def given_embeddings(self, plan: Plan) -> list[Embedding]:
         """Return the vectors that callers brought along."""
-        model = self.model().id
+        model = "" if plan.model is None else plan.model.id
         return [
             Embedding(id, plan.memory(id).version, Role.OWN, model, "given", vector)
             for id, vector in plan.vectors.items()
         ]
 
-    def checked_vector(self, values: Sequence[float]) -> Vector:
-        """Return a given vector at unit length; raise when it has another dimension."""
-        expected = self.model().dimension
-        if len(values) != expected:
-            raise DimensionMismatch("vector", expected=expected, actual=len(values))
-        return unit_vector(values)
-
-    def _checked(
-        self, index: int, draft: Draft, checks: Checks, policy: NamespacePolicy
-    ) -> tuple[Memory, Vector | None]:
+    def _checked(self, index: int, draft: Draft, rules: _Rules) -> tuple[Memory, Vector | None]:
         try:
-            vector = None if draft.vector is None else self.checked_vector(draft.vector)
-            return new_memory(draft, id=self.new_id(), checks=checks, policy=policy), vector
+            vector = None
+            if draft.vector is not None and rules.model is not None:
+                vector = checked_vector(draft.vector, rules.model)
+            memory = new_memory(draft, id=self.new_id(), checks=rules.checks, policy=rules.policy)
+            return memory, vector
         except (InvalidInput, TooLarge) as error:
             raise error.within(f"memories[{index}]") from error
 
@@ -172,6 +170,7 @@ class _Rules:
 
     checks: Checks
     policy: NamespacePolicy
+    model: EmbeddingModel | None
 
 
 @dataclass
@@ -228,3 +227,10 @@ class _Known:
 
 def _at_version(memory: Memory, version: int) -> Memory:
     return replace(memory, version=version)
+
+
+def checked_vector(values: Sequence[float], model: EmbeddingModel) -> Vector:
+    """Return a given vector at unit length; raise when it has not the model's dimension."""
+    if len(values) != model.dimension:
+        raise DimensionMismatch("vector", expected=model.dimension, actual=len(values))
+    return unit_vector(values)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from application.following import Follower
-from application.indexing import Surroundings, surroundings
+from application.surroundings import Surroundings, surroundings
 from domain.errors import SomaError, Unavailable
 from domain.events import Event, EventType
 from domain.lexical import AnalysedText

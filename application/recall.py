@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.candidates import Gatherer, Search
-from application.planning import Planner
+from application.models import Installed, Models
+from application.planning import checked_vector
 from application.reranking import Reranking, reranked
 from domain.errors import InvalidInput
 from domain.link import Direction
@@ -39,9 +40,8 @@ class Recall:
     """Answer a question with ranked memories. Raises `InvalidInput` naming the field."""
 
     store: CanonicalStore
-    gatherer: Gatherer
+    models: Models
     graph: MemoryGraph
-    planner: Planner
     reranking: Reranking | None
     now: Callable[[], datetime]
     elapsed: Callable[[], float]
@@ -51,14 +51,15 @@ class Recall:
         """Return the best `k` memories of the scope that pass the filter."""
         started = self.elapsed()
         self._check(query)
-        tuning = await self._tuning(query)
-        search, degraded = await self._prepare(query)
-        gathered = await self.gatherer.gather(search)
+        tuning, served = await self._tuning(query)
+        gatherer = served.gatherer
+        search, degraded = await self._prepare(query, served)
+        gathered = await gatherer.gather(search)
         pool = self._rank(gathered.pool, query, tuning)
         if query.expand:
-            pool = await self._expand(pool, search, query, tuning)
+            pool = await self._expand(pool, gatherer, search, query, tuning)
         pool, unjudged = await reranked(self.reranking, pool, query.text, tuning)
-        ranked = await self._diversified(pool, search, tuning)
+        ranked = await self._diversified(pool, gatherer, search, tuning)
         hits = self._hits(ranked, query)
         context = None
         if query.budget_tokens is not None:
@@ -94,21 +95,26 @@ class Recall:
         if query.wants_reranking and query.text is None:
             raise InvalidInput("rerank", "needs a query in words")
 
-    async def _tuning(self, query: RecallQuery) -> Tuning:
+    async def _tuning(self, query: RecallQuery) -> tuple[Tuning, Installed]:
+        """Return what applies to this question, and the one model that all of it is asked of."""
         async with self.store.reading() as tx:
             policy: NamespacePolicy = await tx.namespaces.policy(query.scope.namespace)
+            served = await self.models.serving(tx)
         asked = {} if query.rerank is None else {"rerank": query.rerank}
-        return tuned(
+        tuning = tuned(
             [(policy.weights, policy.signals), (query.weights, {**query.signals, **asked})],
             half_life_days=policy.half_life_days,
             now=query.as_of or self.now(),
         )
+        return tuning, served
 
-    async def _prepare(self, query: RecallQuery) -> tuple[Search, tuple[str, ...]]:
-        vector = None if query.vector is None else self.planner.checked_vector(query.vector)
+    async def _prepare(
+        self, query: RecallQuery, served: Installed
+    ) -> tuple[Search, tuple[str, ...]]:
+        vector = None if query.vector is None else checked_vector(query.vector, served.model)
         moment = None if query.include_expired else query.as_of or self.now()
         filter = replace(query.filter, valid_at=moment)
-        return await self.gatherer.prepare(query.text, vector, query.scope, filter, query.k)
+        return await served.gatherer.prepare(query.text, vector, query.scope, filter, query.k)
 
     @staticmethod
     def _rank(pool: list[Candidate], query: RecallQuery, tuning: Tuning) -> list[Candidate]:
@@ -119,7 +125,12 @@ class Recall:
         return ordered(pool)
 
     async def _expand(
-        self, pool: list[Candidate], search: Search, query: RecallQuery, tuning: Tuning
+        self,
+        pool: list[Candidate],
+        gatherer: Gatherer,
+        search: Search,
+        query: RecallQuery,
+        tuning: Tuning,
     ) -> list[Candidate]:
         """Let the best hits bring along what they are linked to."""
         if not pool:
@@ -138,16 +149,16 @@ class Recall:
         known = {candidate.memory.id: candidate for candidate in pool}
         for id in hops.keys() & known.keys():
             known[id].hops = hops.pop(id)
-        linked = await self.gatherer.add_linked(search, hops) if hops else []
+        linked = await gatherer.add_linked(search, hops) if hops else []
         return self._rank([*pool, *linked], query, tuning)
 
     async def _diversified(
-        self, ranked: list[Candidate], search: Search, tuning: Tuning
+        self, ranked: list[Candidate], gatherer: Gatherer, search: Search, tuning: Tuning
     ) -> list[Candidate]:
         head = ranked[: 2 * search.wanted][:100]
         if not head[1:] or not tuning.weight("diversity"):
             return ranked
-        likeness = await self.gatherer.likeness([candidate.memory.id for candidate in head])
+        likeness = await gatherer.likeness([candidate.memory.id for candidate in head])
         if likeness is None:
             return ranked
         diversify(head, likeness, tuning)

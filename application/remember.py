@@ -75,10 +75,11 @@ class RememberBatch:
         for id in record.memory_ids:
             if id not in memories:
                 raise MemoryNotFound(id)
+        active = (await self.indexer.models.state(tx)).active
         pending = [
             id
             for id in dict.fromkeys(record.memory_ids)
-            if await tx.embeddings.pending(self.indexer.embedder.model.id, [id])
+            if await tx.embeddings.pending(active, [id])
         ]
         return Plan.replayed([memories[id] for id in record.memory_ids], pending)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from application.comparing import CompareVectors
 from application.jobs import Progress
-from application.maintain import NAMESPACES_AT_ONCE, REQUEUE_CHUNK
+from application.maintain import NAMESPACES_AT_ONCE
+from application.models import REQUEUE_CHUNK, Models
 from domain.memory import MemoryId
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, Embedder
+from domain.ports import CanonicalStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class RepairVectorIndex:
     """
 
     store: CanonicalStore
-    compare: CompareVectors
+    models: Models
 
     async def __call__(self, progress: Progress) -> int:
         """Return how many memories were mended."""
@@ -29,9 +29,11 @@ class RepairVectorIndex:
         after = None if place is None else Namespace(place)
         while True:
             async with self.store.reading() as tx:
+                served = await self.models.serving(tx)
                 page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
             for entry in page:
-                mended += await self.compare.repair(entry.path, progress.renew)
+                for outside in served.outside:
+                    mended += await outside.compare.repair(entry.path, progress.renew)
                 await progress.keep(entry.path)
             if len(page) < NAMESPACES_AT_ONCE:
                 return mended
@@ -43,7 +45,7 @@ class RequeueVectors:
     """Queue the vectors that are missing and that nobody has queued."""
 
     store: CanonicalStore
-    embedder: Embedder
+    models: Models
 
     async def __call__(self, progress: Progress) -> int:
         """Return 0: what is queued shows in the number of waiting vectors."""
@@ -51,9 +53,8 @@ class RequeueVectors:
         after = None if place is None else MemoryId(place)
         while True:
             async with self.store.writing() as tx:
-                after = await tx.embeddings.requeue(
-                    self.embedder.model.id, limit=REQUEUE_CHUNK, after=after
-                )
+                active = (await self.models.state(tx)).active
+                after = await tx.embeddings.requeue(active, limit=REQUEUE_CHUNK, after=after)
             if after is None:
                 return 0
             await progress.keep(after)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import cast
 
 from application.indexing import Indexer
-from application.planning import Planner
+from application.planning import Planner, checked_vector
 from application.sequencing import Sequencer
 from domain.draft import Changes, Remembered, Wait
 from domain.errors import InvalidInput, MemoryNotFound, VersionConflict
@@ -16,7 +16,7 @@ from domain.events import EventType
 from domain.memory import Limits, Memory, MemoryId
 from domain.ports import CanonicalStore, Embedding, EventBus, Transaction
 from domain.revision import Checks, changed_fields, revised, text_changed
-from domain.vector import Role, Vector
+from domain.vector import EmbeddingModel, Role, Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class Revise:
         actor: str,
     ) -> Remembered:
         """Return the memory as it is now."""
-        vector = self._vector(changes)
         async with self.store.writing() as tx:
+            given = await self._given(tx, changes)
             before = (await tx.memories.get([id])).get(id)
             if before is None:
                 raise MemoryNotFound(id)
@@ -60,7 +60,7 @@ class Revise:
                 raise VersionConflict(id, expected=expected_version, actual=before.version)
             after = revised(before, changes, checks=Checks(self.limits, self.now()))
             after, missing = await self._record(
-                tx, sequencer, before, after, vector=vector, wait=wait, actor=actor
+                tx, sequencer, before, after, given=given, wait=wait, actor=actor
             )
         await self.bus.publish([after.namespace])
         indexed = not missing
@@ -75,7 +75,7 @@ class Revise:
         before: Memory,
         after: Memory,
         *,
-        vector: Vector | None,
+        given: tuple[EmbeddingModel, Vector] | None,
         wait: Wait,
         actor: str,
     ) -> tuple[Memory, list[MemoryId]]:
@@ -91,14 +91,14 @@ class Revise:
                     tx,
                     sequencer,
                     rewritten={after.id: after},
-                    given=frozenset({after.id} if vector else ()),
+                    given=frozenset({after.id} if given else ()),
                     once_beside=[e for p in places.values() for e in (p.previous, p.next) if e],
                     wait=wait,
                 )
-        if vector is not None:
-            model = self.planner.model().id
-            given = Embedding(after.id, after.version, Role.OWN, model, "given", vector)
-            await tx.embeddings.store([given])
+        if given is not None:
+            model, vector = given
+            own = Embedding(after.id, after.version, Role.OWN, model.id, "given", vector)
+            await tx.embeddings.store([own])
             sequencer.note(after, EventType.EMBEDDED, changed=("own",))
         await tx.feed.append(sequencer.events)
         return after, missing
@@ -111,8 +111,11 @@ class Revise:
         if any(other.id != after.id for other in there.values()):
             raise InvalidInput("coordinate", "is occupied by another memory of the namespace")
 
-    def _vector(self, changes: Changes) -> Vector | None:
-        vector = changes.given().get("vector")
-        if vector is None:
+    async def _given(
+        self, tx: Transaction, changes: Changes
+    ) -> tuple[EmbeddingModel, Vector] | None:
+        values = changes.given().get("vector")
+        if values is None:
             return None
-        return self.planner.checked_vector(cast("Sequence[float]", vector))
+        model = await self.planner.model(tx)
+        return model, checked_vector(cast("Sequence[float]", values), model)

@@ -12,7 +12,7 @@ from application.planning import Planner
 from application.remember import RememberBatch, check_same_root
 from application.sequencing import Sequencer
 from domain.draft import Draft, Wait
-from domain.errors import InvalidInput, NotFound, SomaError, TooLarge
+from domain.errors import DimensionMismatch, InvalidInput, NotFound, SomaError, TooLarge
 from domain.events import EventType
 from domain.filter import Filter
 from domain.link import Direction, Link, check_link_type, check_weight
@@ -29,7 +29,7 @@ from domain.transfer import (
     ImportReport,
     LineError,
 )
-from domain.vector import Role, Vector
+from domain.vector import EmbeddingModel, Role, Vector
 
 PAGE = 500
 BATCH = 500
@@ -71,7 +71,7 @@ class Export:
     ) -> list[ExportRecord]:
         own: dict[MemoryId, Vector | None] = {}
         if vectors and page:
-            found = await tx.embeddings.of([m.id for m in page], self.planner.model().id)
+            found = await tx.embeddings.of([m.id for m in page], (await self.planner.model(tx)).id)
             own = {entry.memory_id: entry.own for entry in found}
         records: list[ExportRecord] = []
         for memory in page:
@@ -162,25 +162,23 @@ class ImportLines:
 
     async def _memories(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
         records = [line.record for line in batch if isinstance(line.record, ExportedMemory)]
-        checked = {
-            r.memory.id: (imported_memory(r.memory, self.limits), self._vector(r.vector))
-            for r in records
-        }
+        checked = {r.memory.id: imported_memory(r.memory, self.limits) for r in records}
+        vectors = {r.memory.id: r.vector for r in records if r.vector is not None}
         async with self.store.writing() as tx:
-            heads = await tx.feed.lock({memory.namespace for memory, _ in checked.values()})
+            model = await self.planner.model(tx) if vectors else None
+            heads = await tx.feed.lock({memory.namespace for memory in checked.values()})
             sequencer = Sequencer(heads, self.now(), self.new_event_id)
             fresh: dict[MemoryId, Memory] = {}
             places: set[tuple[Namespace, tuple[float, ...]]] = set()
-            for id, (memory, _) in checked.items():
+            for id, memory in checked.items():
                 if await self._absent(tx, id, memory, places):
                     seq = sequencer.note(memory, EventType.REMEMBERED)
                     fresh[id] = replace(memory, seq=seq)
             await tx.memories.add(list(fresh.values()), actor=actor)
-            model = self.planner.model().id
             given = [
-                Embedding(id, fresh[id].version, Role.OWN, model, "given", vector)
-                for id, (_, vector) in checked.items()
-                if vector is not None and id in fresh
+                _given(fresh[id], vector, model)
+                for id, vector in vectors.items()
+                if model is not None and id in fresh
             ]
             missing = await self.indexer.refresh(
                 tx,
@@ -263,11 +261,11 @@ class ImportLines:
         await self.bus.publish(spaces)
         return len(stored)
 
-    def _vector(self, vector: Vector | None) -> Vector | None:
-        expected = self.planner.model().dimension
-        if vector is not None and vector.dimension != expected:
-            raise InvalidInput("vector", f"has {vector.dimension} dimensions, not {expected}")
-        return vector
+
+def _given(memory: Memory, vector: Vector, model: EmbeddingModel) -> Embedding:
+    if vector.dimension != model.dimension:
+        raise DimensionMismatch("vector", expected=model.dimension, actual=vector.dimension)
+    return Embedding(memory.id, memory.version, Role.OWN, model.id, "given", vector)
 
 
 async def _present_links(

@@ -37,7 +37,7 @@ async def filled(container: Container, count: int) -> None:
             made[start : start + BATCH], wait=Wait.STORED, actor="benchmark"
         )
     if container.settings().qdrant_url is not None:
-        while await container.project_vectors()():
+        while await container.project_models()():
             pass
 
 

@@ -267,6 +267,14 @@ class Embeddings(Protocol):
         Returns the last id looked at, None at the end.
         """
 
+    async def discard(
+        self, model: str, /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Delete vectors and tasks of `model` of the next `limit` live memories.
+
+        Returns the last id looked at, None at the end.
+        """
+
 
 class Namespaces(Protocol):
     """Which namespaces exist, what they hold and their policies."""

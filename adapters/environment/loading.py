@@ -18,7 +18,7 @@ _CONFIG_FILE = "soma.toml"
 #: What only makes sense beside a database that several processes share.
 _NEEDS_POSTGRES = ("redis_url", "qdrant_url", "kafka_servers")
 #: What `embedder = "openai"` cannot do without.
-_OPENAI_NEEDS = ("embedder_url", "embedder_model", "embedder_dimension")
+OPENAI_NEEDS = ("embedder_url", "embedder_model", "embedder_dimension")
 
 
 def load_settings(
@@ -35,7 +35,7 @@ def load_settings(
             values[name] = _converted(name, value, where=name, strict=True)
     values.setdefault("data_dir", _default_data_dir())
     settings = Settings(**values)  # type: ignore[arg-type]
-    for name in _OPENAI_NEEDS if settings.embedder == "openai" else ():
+    for name in OPENAI_NEEDS if settings.embedder == "openai" else ():
         if getattr(settings, name) is None:
             raise ConfigurationError(f'embedder: "openai" needs {name} ({variable(name)})')
     if settings.kafka_security.startswith("sasl") and not (

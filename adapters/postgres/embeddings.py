@@ -208,11 +208,7 @@ class PostgresEmbeddings:
 
         Only a memory with a session neighbour lacks a context vector.
         """
-        rows = await self._session.rows(
-            "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > %s ORDER BY id LIMIT %s",
-            [after or "", limit],
-        )
-        ids = [id for (id,) in rows]
+        ids = await self._next_live(limit, after)
         self._blank.clear()
         for role, needed in ((Role.OWN, "true"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
             await self._session.run(
@@ -225,6 +221,26 @@ class PostgresEmbeddings:
                 [role.value, model, ids, role.value, model],
             )
         return MemoryId(ids[-1]) if ids else None
+
+    async def discard(
+        self, model: str, /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Delete what the next `limit` live memories have of a model; return the last id."""
+        ids = await self._next_live(limit, after)
+        for table in ("embeddings", "embedding_tasks"):
+            await self._session.run(
+                f"DELETE FROM {table} t USING memories m WHERE m.number = t.memory"
+                " AND t.model = %s AND m.id = ANY(%s::text[])",
+                [model, ids],
+            )
+        return MemoryId(ids[-1]) if ids else None
+
+    async def _next_live(self, limit: int, after: MemoryId | None) -> list[str]:
+        rows = await self._session.rows(
+            "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > %s ORDER BY id LIMIT %s",
+            [after or "", limit],
+        )
+        return [id for (id,) in rows]
 
     async def _delete(self, table: str, tasks: Sequence[EmbeddingTask]) -> None:
         if tasks:

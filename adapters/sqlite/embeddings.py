@@ -93,6 +93,12 @@ class SqliteEmbeddings:
         """
         return await self._session.run(_requeue, model, limit, after)
 
+    async def discard(
+        self, model: str, /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Delete what the next `limit` live memories have of a model; return the last id."""
+        return await self._session.run(_discard, model, limit, after)
+
 
 def remove_vectors(connection: sqlite3.Connection, numbers: str) -> None:
     """Remove vectors and tasks of memories (their numbers as JSON)."""
@@ -258,13 +264,7 @@ def _seconds(value: int | None, absent: float) -> float:
 def _requeue(
     connection: sqlite3.Connection, model: str, limit: int, after: MemoryId | None
 ) -> MemoryId | None:
-    ids = [
-        id
-        for (id,) in connection.execute(
-            "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > ? ORDER BY id LIMIT ?",
-            [after or "", limit],
-        )
-    ]
+    ids = _next_live(connection, limit, after)
     for role, needed in ((Role.OWN, "1"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
         connection.execute(
             "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"
@@ -275,3 +275,24 @@ def _requeue(
             [role.value, model, list_json(ids)],
         )
     return MemoryId(ids[-1]) if ids else None
+
+
+def _discard(
+    connection: sqlite3.Connection, model: str, limit: int, after: MemoryId | None
+) -> MemoryId | None:
+    ids = _next_live(connection, limit, after)
+    for table in ("embeddings", "embedding_tasks"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE model = ? AND memory IN (SELECT m.number"
+            " FROM json_each(?) w CROSS JOIN memories m ON m.id = w.value)",
+            [model, list_json(ids)],
+        )
+    return MemoryId(ids[-1]) if ids else None
+
+
+def _next_live(connection: sqlite3.Connection, limit: int, after: MemoryId | None) -> list[str]:
+    rows = connection.execute(
+        "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > ? ORDER BY id LIMIT ?",
+        [after or "", limit],
+    )
+    return [id for (id,) in rows]

@@ -182,7 +182,8 @@ def _add_transfer(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     _add(commands, "stats", "operations:stats", "show what the namespaces hold")
-    _add(commands, "reindex", "operations:reindex", "compute missing vectors, rebuild the indexes")
+    reindexing = _add(commands, "reindex", "operations:reindex", "compute missing vectors")
+    reindexing.add_argument("--model", help="change to this embedder (bge-small or openai)")
     reconcile = _add(
         commands, "reconcile", "operations:reconcile", "compare what is derived with the truth"
     )

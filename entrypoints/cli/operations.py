@@ -35,9 +35,9 @@ async def stats(options: argparse.Namespace) -> int:
 
 
 async def reindex(options: argparse.Namespace) -> int:
-    """Queue the vectors that are missing and rebuild what is kept in the process."""
+    """Queue the vectors that are missing; with --model, those of another embedding model."""
     async with connected(options) as api:
-        answer = await api.ask("/v1/maintenance/reindex", {})
+        answer = await api.send("POST", "/v1/maintenance/reindex", model=options.model)
         if options.json:
             show_json(answer)
         else:

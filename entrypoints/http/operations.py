@@ -104,10 +104,15 @@ async def reconcile(
     return Findings(await container.reconcile()(check=check))
 
 
-@post("/maintenance/reindex", status_code=200, responses=documented())
-async def reindex(container: Soma) -> Queued:
+@post("/maintenance/reindex", status_code=200, responses=documented(400))
+async def reindex(
+    container: Soma,
+    model: Annotated[
+        str | None, QueryParameter(description="the embedder to change to, without downtime")
+    ] = None,
+) -> Queued:
     """Queue every vector that is missing."""
-    return Queued(await container.reindex()())
+    return Queued(await container.reindex()(model))
 
 
 @get("/doctor", responses=documented())

@@ -34,7 +34,7 @@ def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[s
         loops["embedding"] = container.background()
     if settings.qdrant_url is not None:
         loops["projecting"] = _repeated(
-            container.project_vectors(), PROJECT_IDLE_SECONDS, observe("projecting")
+            container.project_models(), PROJECT_IDLE_SECONDS, observe("projecting")
         )
     if settings.body_cache != "none":
         loops["uncaching"] = _repeated(
@@ -85,7 +85,7 @@ def _jobs(container: Container, observer: Observer) -> Loop:
 
 def _following(container: Container, observer: Observer) -> Loop:
     return FollowEvents(
-        project=container.project_vectors(),
+        project=container.project_models(),
         source=container.message_source(),
         topic=EVENTS_TOPIC,
         group="index",

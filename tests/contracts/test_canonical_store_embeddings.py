@@ -229,3 +229,35 @@ async def test_requeues_what_lacks_a_vector_page_by_page(store: CanonicalStore) 
         [(id, role) for id in ids(talking) for role in (Role.OWN, Role.CONTEXT)]
         + [(alone.id, Role.OWN)]
     )
+
+
+async def test_discards_one_model_page_by_page_and_nothing_of_the_others(
+    store: CanonicalStore,
+) -> None:
+    memories = sorted((a_memory(f"text {n}") for n in range(3)), key=lambda m: m.id)
+    await stored(store, *memories)
+    vector = a_vector()
+    async with store.writing() as tx:
+        await tx.embeddings.queue([a_task(memories[2])], model="older", lease_until=None)
+        await tx.embeddings.queue([a_task(memories[2])], model=MODEL, lease_until=None)
+        await tx.embeddings.store(
+            [
+                an_embedding(m, vector, model=model)
+                for m in memories[:2]
+                for model in ("older", MODEL)
+            ]
+        )
+
+        last = await tx.embeddings.discard("older", limit=1, after=None)
+        assert last == memories[0].id
+        (left,) = await tx.embeddings.page(HOME, "older", limit=9)
+        assert left.memory_id == memories[1].id
+
+        last = await tx.embeddings.discard("older", limit=9, after=last)
+        assert last == memories[2].id
+        assert await tx.embeddings.discard("older", limit=9, after=last) is None
+
+        assert await tx.embeddings.page(HOME, "older", limit=9) == []
+        assert await tx.embeddings.pending("older") == 0
+        assert len(await tx.embeddings.page(HOME, MODEL, limit=9)) == 2
+        assert await tx.embeddings.pending(MODEL) == 1

@@ -24,8 +24,8 @@ ACTOR = "tester"
 class BagOfWords:
     """Adds up one direction per word: texts that share words lie close, whatever the order."""
 
-    def __init__(self, model: str = "bag-of-words") -> None:
-        self._model = EmbeddingModel(model, DIMENSION)
+    def __init__(self, model: str = "bag-of-words", dimension: int = DIMENSION) -> None:
+        self._model = EmbeddingModel(model, dimension)
 
     @property
     def model(self) -> EmbeddingModel:
@@ -34,19 +34,19 @@ class BagOfWords:
 
     async def embed_passages(self, texts: Sequence[str], /) -> list[Vector]:
         """Embed each text by itself."""
-        return [self._vector(text) for text in texts]
+        return [self._vector(text, self._model.dimension) for text in texts]
 
     async def embed_query(self, text: str, /) -> Vector:
         """Embed a question as a text."""
-        return self._vector(text)
+        return self._vector(text, self._model.dimension)
 
     @staticmethod
-    def _vector(text: str) -> Vector:
-        values = [0.01] * DIMENSION
+    def _vector(text: str, dimension: int = DIMENSION) -> Vector:
+        values = [0.01] * dimension
         for word in re.findall(r"\w+", text.lower()):
             digest = hashlib.sha256(word.encode()).digest()
             for position in (0, 2, 4):
-                values[digest[position] % DIMENSION] += 1 if digest[position + 1] % 2 else -1
+                values[digest[position] % dimension] += 1 if digest[position + 1] % 2 else -1
         return unit_vector(values)
 
 

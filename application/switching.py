@@ -1,0 +1,142 @@
+"""Change from one embedding model to another without downtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from application.models import (
+    MODEL_SETTING,
+    REQUEUE_CHUNK,
+    Installed,
+    Models,
+    ModelState,
+    requeue,
+)
+from domain.memory import MemoryId
+from domain.namespace import Namespace
+from domain.ports import CanonicalStore, Transaction
+
+#: Longer than any transaction or recall that may have begun before the switch.
+RETIRED = timedelta(seconds=60)
+#: An index outside the store that lacks no more than this adds it from the store when it answers.
+EVENTS_BEHIND_MAX = 1000
+NAMESPACES_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchModel:
+    """Let the next model answer once it lacks nothing, and clear away what is past.
+
+    Done again and again by whoever computes vectors, in any number of processes.
+    """
+
+    store: CanonicalStore
+    models: Models
+    now: Callable[[], datetime]
+
+    async def __call__(self) -> None:
+        """Do what is due; raises `StoreUnavailable` and `IndexUnavailable`."""
+        async with self.store.reading() as tx:
+            state = await self.models.state(tx)
+        if state.next is not None:
+            await self._switch(state.next)
+        for model, since in state.retired.items():
+            if self.now() - datetime.fromisoformat(since) >= RETIRED:
+                await self._clear(model, state.active)
+
+    async def _switch(self, model: str) -> None:
+        known = self.models.known(model)
+        if known is None:
+            return
+        names = [await outside.projection.open() for outside in known.outside]
+        async with self.store.reading() as tx:
+            if not await _is_filled(tx, model, names):
+                return
+        # Whoever began to queue everything may have been killed before the end.
+        await requeue(self.store, model)
+        async with self.store.writing() as tx:
+            await tx.fences.take(MODEL_SETTING)
+            state = await self.models.state(tx)
+            if state.next == model and await _is_filled(tx, model, names):
+                await tx.settings.set(MODEL_SETTING, state.switched(model, self.now()).encoded())
+
+    async def _clear(self, model: str, active: str) -> None:
+        """Remove the vectors of a model that is past, unless it has come back."""
+        # A change that was under way when the filling began may have queued for the old one only.
+        await requeue(self.store, active)
+        after: MemoryId | None = None
+        while True:
+            async with self.store.writing() as tx:
+                if model not in (await self.models.state(tx)).retired:
+                    return
+                after = await tx.embeddings.discard(model, limit=REQUEUE_CHUNK, after=after)
+            if after is None:
+                break
+        known = self.models.known(model)
+        if known is not None:
+            await self._clear_outside(known)
+        async with self.store.writing() as tx:
+            await tx.fences.take(MODEL_SETTING)
+            state = await self.models.state(tx)
+            await tx.settings.set(MODEL_SETTING, state.cleared(model).encoded())
+
+    async def _clear_outside(self, known: Installed) -> None:
+        for outside in known.outside:
+            name = await outside.projection.open()
+            after: Namespace | None = None
+            while True:
+                async with self.store.reading() as tx:
+                    page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
+                for entry in page:
+                    await outside.projection.clear(entry.path)
+                if len(page) < NAMESPACES_AT_ONCE:
+                    break
+                after = page[-1].path
+            async with self.store.writing() as tx:
+                await tx.projections.discard(name)
+
+
+async def _is_filled(tx: Transaction, model: str, projections: Sequence[str]) -> bool:
+    """Tell whether a model lacks no vector, and its index outside next to nothing."""
+    if await tx.embeddings.pending(model):
+        return False
+    lags = [await tx.projections.backlog(name) for name in projections]
+    return all(lag <= EVENTS_BEHIND_MAX for lag in lags)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenModel:
+    """Let the store know, before anything is served, which model the settings name.
+
+    Another one than at the last start is filled beside the one that answers. Only where that one
+    is not installed any more does the new one answer at once, with what it has.
+    """
+
+    store: CanonicalStore
+    models: Models
+    now: Callable[[], datetime]
+
+    async def __call__(self) -> bool:
+        """Return True when vectors have to be computed that the store did not have."""
+        model = self.models.configured.model.id
+        async with self.store.reading() as tx:
+            known = await self.models.stored(tx)
+        if known is not None and known.chosen == model:
+            return False
+        async with self.store.writing() as tx:
+            await tx.fences.take(MODEL_SETTING)
+            before = await self.models.stored(tx) or ModelState(model)
+            after = self._after(before, model)
+            chosen = ModelState(after.active, after.next, model, after.retired)
+            await tx.settings.set(MODEL_SETTING, chosen.encoded())
+        if model in before.filled:
+            return False
+        await requeue(self.store, model)
+        return True
+
+    def _after(self, state: ModelState, model: str) -> ModelState:
+        if self.models.known(state.active) is None:
+            return state.switched(model, self.now())
+        return state.towards(model, self.now())
