@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ from domain.errors import NamespaceNotFound
 from domain.memory import Source
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.recall import RecallQuery
+
+ONE_NAMESPACE = "locomo/together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,36 @@ class Door(Protocol):
 
     async def recall(self, namespace: str, question: str, how: How) -> tuple[str, ...]:
         """Return the turn ids of the best k."""
+
+
+class Together:
+    """All conversations in one namespace, each with sessions of its own."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._stored: dict[str, int] = {}
+
+    async def count(self, namespace: str) -> int:
+        """Return how many memories of a conversation were stored here."""
+        return self._stored.get(namespace, 0)
+
+    async def remember(self, namespace: str, turns: Sequence[Turn]) -> None:
+        """Store turns of one conversation among those of the others."""
+        told_apart = [
+            replace(
+                turn,
+                session=f"{namespace} {turn.session}",
+                dia_id=f"{namespace} {turn.dia_id}",
+            )
+            for turn in turns
+        ]
+        await self._door.remember(ONE_NAMESPACE, told_apart)
+        self._stored[namespace] = await self.count(namespace) + len(turns)
+
+    async def recall(self, namespace: str, question: str, how: How) -> tuple[str, ...]:
+        """Return the turn ids of the best k; those of other conversations keep their prefix."""
+        found = await self._door.recall(ONE_NAMESPACE, question, how)
+        return tuple(id.removeprefix(f"{namespace} ") for id in found)
 
 
 class InProcess:

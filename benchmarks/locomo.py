@@ -25,7 +25,7 @@ from benchmarks.conversations import (
     score_groups,
     scores,
 )
-from benchmarks.doors import Door, How, opened
+from benchmarks.doors import Door, How, Together, opened
 from benchmarks.gains import gain
 from benchmarks.measuring import percentile, report
 from domain.ranking import WEIGHTS
@@ -77,7 +77,8 @@ async def measure(options: argparse.Namespace) -> None:
         ]
     how = How(options.k, options.weights)
     reranker = "late" if options.rerank else "none"
-    async with opened(options.url, options.key, options.data, reranker=reranker) as door:
+    async with opened(options.url, options.key, options.data, reranker=reranker) as way:
+        door = Together(way) if options.together else way
         ingested = await ingest(door, conversations)
         asked = await ask(door, conversations, how)
         rows = [{"questions": name, **row} for name, row in score_groups(asked).items()]
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--categories", type=int, nargs="+", help="ask only these (1 to 5)")
     parser.add_argument("--weights", type=json.loads, default={}, help="such as '{\"date\": 0.4}'")
     parser.add_argument("--ablate", nargs="+", metavar="SIGNAL", help="parts to leave out, or all")
+    parser.add_argument("--together", action="store_true", help="all in one namespace")
     parser.add_argument("--rerank", action="store_true", help="compare with the reranker on")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     asyncio.run(measure(parser.parse_args()))
