@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from application.projecting import Projector
+from application.projecting import Projector, write_anew
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
@@ -19,7 +19,8 @@ LATE_MAX = 10_000
 class CompareVectors:
     """Find the memories of a namespace that the vector index holds wrongly, or should not hold.
 
-    What changed beyond the watermark is not wrong but late, and left out.
+    What changed beyond the watermark is not wrong but late, and left out; a namespace of which too
+    much is late to be named cannot be compared (`is_far_behind`).
     """
 
     store: CanonicalStore
@@ -38,6 +39,10 @@ class CompareVectors:
                 if late is not None and id not in late:
                     yield id
 
+    async def is_far_behind(self, namespace: Namespace) -> bool:
+        """Tell whether so much is late that nothing can be called wrong."""
+        return await self._late(await self.projection.open(), namespace) is None
+
     async def repair(self, namespace: Namespace, goes_on: Callable[[], Awaitable[None]]) -> int:
         """Write or remove what differs; return how many memories were concerned.
 
@@ -51,11 +56,7 @@ class CompareVectors:
                 continue
             async with self.store.reading() as tx:
                 live = await self.projector.read(tx, ids)
-            gone = set(ids).difference(item.memory.id for item in live)
-            if live:
-                await self.projection.put(live)
-            if gone:
-                await self.projection.remove(sorted(gone))
+            await write_anew(self.projection, ids, live)
             repaired += len(ids)
         return repaired
 

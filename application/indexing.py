@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 
 from application.models import Models
 from application.sequencing import Sequencer
-from application.surroundings import Surroundings, ends, surroundings
+from application.surroundings import Surroundings, analysed, ends, surroundings
 from domain.draft import Wait
 from domain.errors import ChangeCollided, EmbedderUnavailable
 from domain.events import EventType
-from domain.lexical import AnalysedText
 from domain.memory import Memory, MemoryId
 from domain.ports import (
     Analyser,
@@ -81,7 +80,7 @@ class Indexer:
         affected = [id for id in [*ids, *beside] if id in whole.memories]
         if not affected:
             return []
-        await tx.lexicon.put(await asyncio.to_thread(self._analysed, whole, affected))
+        await tx.lexicon.put(await asyncio.to_thread(analysed, self.analyser, whole, affected))
         tasks = self._tasks(whole, affected, rewritten, given)
         every = self._tasks(whole, affected, rewritten, frozenset()) if given else tasks
         await self._queue(tx, tasks, every, wait)
@@ -110,16 +109,6 @@ class Indexer:
             await tx.embeddings.queue(tasks, model=state.active, lease_until=lease)
         if state.next is not None:
             await tx.embeddings.queue(every, model=state.next, lease_until=None)
-
-    def _analysed(
-        self, near: Surroundings, ids: Sequence[MemoryId]
-    ) -> dict[MemoryId, AnalysedText]:
-        texts = {}
-        for id in ids:
-            own = self.analyser.terms(own_text(near.memories[id]))
-            context = near.context_of(id)
-            texts[id] = AnalysedText(own, own if context is None else self.analyser.terms(context))
-        return texts
 
     @staticmethod
     def _tasks(

@@ -62,9 +62,11 @@ class Reconcile:
             async with self.store.reading() as tx:
                 page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
             for entry in page:
+                if await compare.is_far_behind(entry.path):
+                    found.append(Finding(name, f"{entry.path} is too far behind to be compared"))
                 async for id in compare(entry.path):
                     found.append(Finding(name, f"memory {id} is not held as it should be"))
-                    if len(found) == FINDINGS_MAX:
+                    if len(found) >= FINDINGS_MAX:
                         return found
             if len(page) < NAMESPACES_AT_ONCE:
                 return found

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from application.following import Follower
-from application.surroundings import Surroundings, surroundings
+from application.surroundings import analysed, surroundings
 from domain.errors import SomaError, Unavailable
 from domain.events import Event, EventType
-from domain.lexical import AnalysedText
 from domain.memory import MemoryId
 from domain.messaging import MessageSource
 from domain.ports import (
@@ -22,7 +21,6 @@ from domain.ports import (
     Transaction,
     VectorProjection,
 )
-from domain.texts import own_text
 
 RETRY_SECONDS_MIN = 0.25
 RETRY_SECONDS_MAX = 5.0
@@ -49,21 +47,8 @@ class Projector:
         vectors: dict[MemoryId, list[Embedding]] = {id: [] for id in live}
         for embedding in await tx.embeddings.stored(live, self.embedder.model.id):
             vectors[embedding.memory_id].append(embedding)
-        terms = await asyncio.to_thread(self._analysed, near, live)
-        return [
-            ProjectedMemory(near.memories[id], tuple(vectors[id]), text)
-            for id, text in zip(live, terms, strict=True)
-        ]
-
-    def _analysed(self, near: Surroundings, ids: Sequence[MemoryId]) -> list[AnalysedText]:
-        texts = []
-        for id in ids:
-            own = self.analyser.terms(own_text(near.memories[id]))
-            context = near.context_of(id)
-            texts.append(
-                AnalysedText(own, own if context is None else self.analyser.terms(context))
-            )
-        return texts
+        terms = await asyncio.to_thread(analysed, self.analyser, near, live)
+        return [ProjectedMemory(near.memories[id], tuple(vectors[id]), terms[id]) for id in live]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +76,18 @@ class ProjectVectors:
         touched = sorted({e.memory_id for e in events if e.type in _CONCERNS_VECTORS})
         async with self.store.reading() as tx:
             live = await self.projector.read(tx, touched)
-        gone = set(touched).difference(item.memory.id for item in live)
-        if live:
-            await self.projection.put(live)
-        if gone:
-            await self.projection.remove(sorted(gone))
+        await write_anew(self.projection, touched, live)
+
+
+async def write_anew(
+    projection: VectorProjection, ids: Sequence[MemoryId], live: Sequence[ProjectedMemory]
+) -> None:
+    """Make the index hold of these memories those that live, as they are, and no others."""
+    gone = set(ids).difference(item.memory.id for item in live)
+    if live:
+        await projection.put(live)
+    if gone:
+        await projection.remove(sorted(gone))
 
 
 @dataclass(frozen=True, kw_only=True)

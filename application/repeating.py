@@ -14,7 +14,7 @@ RETRY_SECONDS_MAX = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Repeating:
-    """Repeat `step` while it finds work; then look again every `idle_seconds`, or when woken.
+    """Repeat `step` while it finds work; then look again every `idle_seconds`.
 
     What fails is reported and tried again, more slowly up to five seconds: whatever was down is
     used again soon after it returns, without anybody asking. `done` is told what each step did.
@@ -25,12 +25,10 @@ class Repeating:
     report: Callable[[SomaError], None]
     done: Callable[[int], None]
 
-    async def __call__(self, woken: asyncio.Event | None = None) -> None:
+    async def __call__(self) -> None:
         """Run until cancelled."""
         patience = RETRY_SECONDS_MIN
         while True:
-            if woken is not None:
-                woken.clear()
             try:
                 count = await self.step()
                 self.done(count)
@@ -40,15 +38,4 @@ class Repeating:
                 self.report(error)
                 pause = patience
                 patience = min(patience * 2, RETRY_SECONDS_MAX)
-            await _pause(pause, woken)
-
-
-async def _pause(seconds: float, woken: asyncio.Event | None) -> None:
-    if woken is None or not seconds:
-        await asyncio.sleep(seconds)
-        return
-    try:
-        async with asyncio.timeout(seconds):
-            await woken.wait()
-    except TimeoutError:
-        return
+            await asyncio.sleep(pause)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from domain.lexical import AnalysedText
 from domain.memory import Memory, MemoryId
-from domain.ports import SessionPlace, Transaction
-from domain.texts import context_text
+from domain.ports import Analyser, SessionPlace, Transaction
+from domain.texts import context_text, own_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,15 @@ async def surroundings(
 def ends(places: Iterable[SessionPlace]) -> list[MemoryId]:
     """Return who stands beside these places."""
     return [end for place in places for end in (place.previous, place.next) if end is not None]
+
+
+def analysed(
+    analyser: Analyser, near: Surroundings, ids: Sequence[MemoryId]
+) -> dict[MemoryId, AnalysedText]:
+    """Return the index terms of memories, with those of their neighbours."""
+    texts = {}
+    for id in ids:
+        own = analyser.terms(own_text(near.memories[id]))
+        context = near.context_of(id)
+        texts[id] = AnalysedText(own, own if context is None else analyser.terms(context))
+    return texts
