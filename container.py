@@ -96,7 +96,7 @@ from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.use_cases import UseCases
 from application.watch import Watch
-from domain.access import Permission
+from domain.access import Permission, Principal
 from domain.errors import SomaError
 from domain.memory import Limits
 from domain.ports import (
@@ -625,8 +625,9 @@ class Container(containers.DeclarativeContainer):
         report=failure_log,
         done=providers.Object(_uncounted),
     )
-    #: What doors may do for whom: `guarded(principal)`. Nothing else here is for doors to call.
-    guarded = providers.Factory(
+    #: What doors may do for whom: `guarded()(principal)`. Nothing else here is for them to call.
+    guarded: providers.Provider[Callable[[Principal], Guarded]] = providers.Singleton(
+        partial,
         Guarded,
         providers.Singleton(
             UseCases,

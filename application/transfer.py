@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.connect import both_ends
+from application.importing import Order, Tally
 from application.indexing import Indexer
 from application.planning import Planner
 from application.remember import RememberBatch, check_same_root
@@ -29,13 +30,11 @@ from domain.transfer import (
     ExportRecord,
     ImportLine,
     ImportReport,
-    LineError,
 )
 from domain.vector import EmbeddingModel, Role, Vector
 
 PAGE = 500
 BATCH = 500
-ERRORS_MAX = 1000
 PRESENT_LINKS_MAX = 100_000
 
 
@@ -86,37 +85,6 @@ class Export:
         return records
 
 
-@dataclass
-class _Tally:
-    imported: int = 0
-    skipped: int = 0
-    errors_total: int = 0
-    errors: list[LineError] = field(default_factory=list)
-
-    def fail(self, line: int, detail: str) -> None:
-        self.errors_total += 1
-        if len(self.errors) < ERRORS_MAX:
-            self.errors.append(LineError(line, detail))
-
-    def report(self) -> ImportReport:
-        return ImportReport(self.imported, self.skipped, tuple(self.errors), self.errors_total)
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How to load lines: what to wait for, for whom, and where they may go."""
-
-    wait: Wait
-    actor: str
-    within: Namespace | None
-
-    def check(self, namespaces: Iterable[str]) -> None:
-        """Refuse what is to go outside; whether the namespace exists makes no difference."""
-        for namespace in namespaces:
-            if not is_inside(Namespace(namespace), self.within):
-                raise Forbidden(f"the key does not reach the namespace {namespace!r}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImportLines:
     """Load lines in batches, each one transaction; a bad line is reported and the rest loads.
@@ -143,8 +111,8 @@ class ImportLines:
         within: Namespace | None = None,
     ) -> ImportReport:
         """Return how many lines were loaded, skipped, and wrong, as those outside `within` are."""
-        tally = _Tally()
-        order = _Order(wait, actor, within)
+        tally = Tally()
+        order = Order(wait, actor, within)
         batch: list[ImportLine] = []
         async for line in lines:
             if line.record is None:
@@ -158,7 +126,7 @@ class ImportLines:
             await self._load(batch, tally, order)
         return tally.report()
 
-    async def _load(self, batch: list[ImportLine], tally: _Tally, order: _Order) -> None:
+    async def _load(self, batch: list[ImportLine], tally: Tally, order: Order) -> None:
         """Load a batch at once; when one line spoils it, each line by itself."""
         loaders = {
             Draft: self._drafts,
@@ -180,7 +148,7 @@ class ImportLines:
         tally.imported += imported
         tally.skipped += len(batch) - imported
 
-    async def _drafts(self, batch: list[ImportLine], order: _Order) -> int:
+    async def _drafts(self, batch: list[ImportLine], order: Order) -> int:
         drafts = [line.record for line in batch if isinstance(line.record, Draft)]
         order.check(draft.namespace for draft in drafts)
         stored = await self.remember(
@@ -188,7 +156,7 @@ class ImportLines:
         )
         return sum(not result.deduplicated for result in stored)
 
-    async def _memories(self, batch: list[ImportLine], order: _Order) -> int:
+    async def _memories(self, batch: list[ImportLine], order: Order) -> int:
         records = [line.record for line in batch if isinstance(line.record, ExportedMemory)]
         checked = {r.memory.id: imported_memory(r.memory, self.limits) for r in records}
         vectors = {r.memory.id: r.vector for r in records if r.vector is not None}
@@ -229,7 +197,7 @@ class ImportLines:
         tx: Transaction,
         id: MemoryId,
         memory: Memory,
-        order: _Order,
+        order: Order,
         places: set[tuple[Namespace, tuple[float, ...]]],
     ) -> bool:
         """Tell whether a memory may be added; `places` are those the batch has taken so far."""
@@ -247,7 +215,7 @@ class ImportLines:
             places.add((memory.namespace, memory.coordinate))
         return True
 
-    async def _versions(self, batch: list[ImportLine], order: _Order) -> int:
+    async def _versions(self, batch: list[ImportLine], order: Order) -> int:
         entries = [
             line.record.version for line in batch if isinstance(line.record, ExportedVersion)
         ]
@@ -266,7 +234,7 @@ class ImportLines:
             await tx.versions.add(fresh)
         return len(fresh)
 
-    async def _links(self, batch: list[ImportLine], order: _Order) -> int:
+    async def _links(self, batch: list[ImportLine], order: Order) -> int:
         links = [line.record.link for line in batch if isinstance(line.record, ExportedLink)]
         async with seen_from(self.store, order.within).writing() as tx:
             ends = {}

@@ -103,7 +103,7 @@ def caller(request: Request[Any, Guarded, State]) -> Guarded:
 def keep_gate(state: State, container: Container) -> None:
     """Give an application what `admit` needs."""
     state.access = container.access()
-    state.guarded = container.guarded
+    state.guarded = container.guarded()
 
 
 def _peer_of(connection: Connection) -> Peer:

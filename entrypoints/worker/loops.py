@@ -96,7 +96,7 @@ def _following(container: Container, observer: Observer) -> Loop:
 def _ingest(container: Container, observer: Observer) -> Loop:
     return Ingest(
         access=container.access(),
-        guarded=container.guarded,
+        guarded=container.guarded(),
         source=container.message_source(),
         dead_letters=container.dead_letters(),
         read=read_draft,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
+from adapters.networkx_graph.walks import around, shortest
 from domain.events import Event, EventType, FeedPosition
 from domain.link import Direction, Link
 from domain.memory import MemoryId
@@ -37,7 +37,6 @@ _LINKS_MOVED = {EventType.LINKED, EventType.UNLINKED}
 _MEMORY_GONE = {EventType.FORGOTTEN, EventType.ERASED}
 
 T = TypeVar("T")
-Step = tuple[MemoryId, int, tuple[Link, ...]]
 
 
 class NetworkxGraph:
@@ -64,7 +63,7 @@ class NetworkxGraph:
         """Return what is reached within `depth` hops, nearest first, ties by id."""
         async with self._lock(root):
             known = await self._known(root)
-            walk = partial(_around, known.graph, ids, direction=direction, link_type=type)
+            walk = partial(around, known.graph, ids, direction=direction, link_type=type)
             steps = await _compute(known.graph, lambda: walk(depth=depth, limit=limit))
             return Walk(steps, known.position)
 
@@ -85,7 +84,7 @@ class NetworkxGraph:
         async with self._lock(root):
             known = await self._known(root)
             steps = await _compute(
-                known.graph, lambda: _shortest(known.graph, source, target, type, weighted)
+                known.graph, lambda: shortest(known.graph, source, target, type, weighted)
             )
             return None if steps is None else Walk(steps, known.position)
 
@@ -228,89 +227,3 @@ async def _inside(tx: Transaction, root: Namespace, links: list[Link]) -> list[L
 
 def _put(graph: Graph, links: Iterable[Link]) -> None:
     graph.add_edges_from((link.source, link.target, link.type, {"link": link}) for link in links)
-
-
-def _around(
-    graph: Graph,
-    ids: Sequence[MemoryId],
-    *,
-    direction: Direction,
-    link_type: str | None,
-    depth: int,
-    limit: int,
-) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    seen = set(ids)
-    frontier = sorted(seen)
-    for distance in range(1, depth + 1):
-        reached: dict[MemoryId, set[tuple[str, str, str]]] = {}
-        found: dict[tuple[str, str, str], Link] = {}
-        for here in frontier:
-            for there, link in _at(graph, here, direction):
-                if there not in seen and link_type in {None, link.type}:
-                    key = (link.source, link.target, link.type)
-                    found[key] = link
-                    reached.setdefault(there, set()).add(key)
-        frontier = sorted(reached)
-        for there in frontier:
-            if len(steps) == limit:
-                return tuple(steps)
-            steps.append((there, distance, tuple(found[key] for key in sorted(reached[there]))))
-        seen.update(frontier)
-    return tuple(steps)
-
-
-def _at(graph: Graph, here: MemoryId, direction: Direction) -> Iterator[tuple[MemoryId, Link]]:
-    """Yield the other end and the link of every edge at a memory."""
-    if here not in graph:
-        return
-    if direction is not Direction.IN:
-        for there, parallel in graph.adj[here].items():
-            yield from ((there, edge["link"]) for edge in parallel.values())
-    if direction is not Direction.OUT:
-        for there, parallel in graph.pred[here].items():
-            yield from ((there, edge["link"]) for edge in parallel.values())
-
-
-def _shortest(
-    graph: Graph, source: MemoryId, target: MemoryId, link_type: str | None, weighted: bool
-) -> tuple[Step, ...] | None:
-    import networkx as nx
-
-    if source == target:
-        return ((source, 0, ()),)
-    if source not in graph or target not in graph:
-        return None
-
-    def cost(_: object, __: object, parallel: Mapping[str, Mapping[str, Link]]) -> float | None:
-        link = _strongest(parallel, link_type)
-        if link is None:
-            return None
-        return 1 / link.weight if weighted else 1.0
-
-    try:
-        length = nx.dijkstra_path_length(graph, source, target, weight=cost)
-    except nx.NetworkXNoPath:
-        return None
-    # Every predecessor on an equally short path is known: going back over the least ids settles it.
-    before, _ = nx.dijkstra_predecessor_and_distance(graph, source, cutoff=length, weight=cost)
-    ids = [target]
-    while ids[-1] != source:
-        # A cost too small to change the sum makes equals of two that lead to each other.
-        onward = [id for id in before[ids[-1]] if id not in ids]
-        if not onward:
-            ids = list(reversed(nx.dijkstra_path(graph, source, target, weight=cost)))
-            break
-        ids.append(min(onward))
-    ids.reverse()
-    steps: list[Step] = [(source, 0, ())]
-    for depth, (here, there) in enumerate(pairwise(ids), start=1):
-        link = _strongest(graph.adj[here][there], link_type)
-        steps.append((there, depth, () if link is None else (link,)))
-    return tuple(steps)
-
-
-def _strongest(parallel: Mapping[str, Mapping[str, Link]], link_type: str | None) -> Link | None:
-    """Return the closest of parallel links, the first type on a tie."""
-    links = [edge["link"] for edge in parallel.values() if link_type in {None, edge["link"].type}]
-    return min(links, key=lambda link: (-link.weight, link.type), default=None)
