@@ -79,7 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: _Text | None = None
     url: _Text | None = None
     key: _Text | None = None
-    namespace: _Text = "default"
+    namespace: _Text | None = None
     embedder: Literal["bge-small", "openai", "none"] = "bge-small"
     embedder_url: _HttpUrl | None = None
     embedder_model: _Text | None = None

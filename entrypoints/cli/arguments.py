@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_reading(commands)
     _add_links(commands)
     _add_transfer(commands)
+    _add_keys(commands)
     _add_operations(commands)
     return parser
 
@@ -178,6 +179,24 @@ def _add_transfer(commands: Commands[argparse.ArgumentParser]) -> None:
     export.add_argument("file", nargs="?", default="-", help="a file (default: standard output)")
     _add_scope(export, "subtree")
     export.add_argument("--vectors", action="store_true", help="with their embedding vectors")
+
+
+def _add_keys(commands: Commands[argparse.ArgumentParser]) -> None:
+    keys = _add(commands, "keys", "keys:listing", "make, list and revoke API keys")
+    actions = keys.add_subparsers(metavar="action")
+    create = _add(actions, "create", "keys:create", "make a key; its token is shown once")
+    create.add_argument("name", help="who will use it, such as support-bot")
+    create.add_argument(
+        "--permission",
+        choices=("read", "write", "admin"),
+        required=True,
+        help="each includes those before it",
+    )
+    create.add_argument("--everywhere", action="store_true", help="not bound to a namespace")
+    create.add_argument("--ttl", type=_seconds, metavar="TIME", help="life: 12h, 7d, 52w")
+    _add(actions, "list", "keys:listing", "list keys, never their tokens")
+    revoke = _add(actions, "revoke", "keys:revoke", "revoke a key for good")
+    revoke.add_argument("id", help="as `soma keys list` shows it")
 
 
 def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -49,7 +49,7 @@ FILTERS = (
 async def remember(options: argparse.Namespace) -> int:
     """Store one memory."""
     body = _given(options, FIELDS)
-    body["namespace"] = options.settings.namespace
+    body |= namespace_of(options)
     body["content"] = await _text_or_input(options.text)
     source = _given(options, ["actor", "session"])
     if source:
@@ -92,7 +92,7 @@ async def recall(options: argparse.Namespace) -> int:
         options, [*FILTERS, "min_relevance", "where", "box", "expand", "budget_tokens", "k"]
     )
     body["query"] = await _text_or_input(options.query)
-    body["namespace"] = options.settings.namespace
+    body |= namespace_of(options)
     body["include_expired"] = options.include_expired
     source = {name: body.pop(name) for name in ("actor", "session") if name in body}
     if source:
@@ -122,7 +122,7 @@ async def listing(options: argparse.Namespace) -> int:
     async with connected(options) as api:
         page = await api.get(
             "/v1/memories",
-            namespace=options.settings.namespace,
+            **namespace_of(options),
             include_expired=options.include_expired,
             limit=options.limit,
             cursor=options.cursor,
@@ -174,6 +174,12 @@ async def history(options: argparse.Namespace) -> int:
         show_table(("version", "recorded", "by", "valid", "content"), rows)
         _show_continuation(page)
     return 0
+
+
+def namespace_of(options: argparse.Namespace) -> Json:
+    """Return the namespace to send; without one the server takes what the key is bound to."""
+    given = options.settings.namespace
+    return {} if given is None else {"namespace": given}
 
 
 def show_answer(answer: Json, options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from entrypoints.cli.client import Api, connected
 from entrypoints.cli.failure import Failure
+from entrypoints.cli.memories import namespace_of
 from entrypoints.cli.printing import note, safe, say, show_json
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def import_file(options: argparse.Namespace) -> int:
 async def export_file(options: argparse.Namespace) -> int:
     """Write NDJSON; the file appears whole or not at all."""
     parameters = {
-        "namespace": options.settings.namespace,
+        **namespace_of(options),
         "scope": options.scope,
         "vectors": options.vectors,
     }

@@ -21,6 +21,7 @@ COMMANDS = (
     "path",
     "import",
     "export",
+    "keys",
     "stats",
     "reindex",
     "reconcile",

@@ -56,7 +56,8 @@ class Scene:
 
         finished = asyncio.Event()
         work = Ingest(
-            remember=self.soma.remember(),
+            access=self.soma.access(),
+            guarded=self.soma.guarded(),
             source=self.log,
             dead_letters=self.log,
             read=read_draft,

@@ -14,6 +14,7 @@ from container import build, running
 from domain.errors import ConfigurationError
 from entrypoints.http.server import check_exposure, serve_socket
 from tests.end_to_end.conftest import StartServer
+from tests.end_to_end.embedded import installation
 from tests.end_to_end.http_server import Served, problem, remember
 
 KEY = "a-long-bootstrap-key"
@@ -93,14 +94,16 @@ def test_without_a_key_this_machine_can(http: httpx.Client, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "soma.example"])
-def test_an_open_address_without_a_key_is_refused(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="SOMA_BOOTSTRAP_KEY"):
-        check_exposure(host, None)
+async def test_an_open_address_without_a_key_is_refused(host: str, tmp_path: Path) -> None:
+    async with installation(tmp_path) as soma:
+        with pytest.raises(ConfigurationError, match=r"SOMA_BOOTSTRAP_KEY.*soma keys create"):
+            await check_exposure(host, soma.access())
 
 
 @pytest.mark.parametrize(("host", "key"), [("127.0.0.1", None), ("::1", None), ("0.0.0.0", KEY)])
-def test_loopback_or_a_key_is_enough(host: str, key: str | None) -> None:
-    check_exposure(host, key)
+async def test_loopback_or_a_key_is_enough(host: str, key: str | None, tmp_path: Path) -> None:
+    async with installation(tmp_path, bootstrap_key=key) as soma:
+        await check_exposure(host, soma.access())
 
 
 def test_health_says_that_the_process_answers(http: httpx.Client) -> None:

@@ -24,6 +24,8 @@ ROUTES = {
     "/v1/events": {"get"},
     "/v1/export": {"get"},
     "/v1/import": {"post"},
+    "/v1/keys": {"get", "post"},
+    "/v1/keys/{key_id}": {"delete"},
     "/v1/doctor": {"get"},
     "/v1/maintenance/reconcile": {"post"},
     "/v1/maintenance/reindex": {"post"},
@@ -71,7 +73,7 @@ def test_every_operation_is_described_and_documents_its_problems(http: httpx.Cli
             assert operation["description"], (method, path)
             if path.startswith("/v1/"):
                 problems = {s for s in operation["responses"] if s >= "400"}
-                assert {"401", "503"} <= problems, (method, path)
+                assert {"401", "403", "429", "503"} <= problems, (method, path)
                 for status in problems:
                     content = operation["responses"][status]["content"]
                     assert ["application/problem+json"] == list(content), (method, path)

@@ -173,13 +173,13 @@ def test_secret_files_are_documented() -> None:
 
 
 def test_the_profile_follows_from_the_postgres_url_which_stays_secret() -> None:
-    url = "postgresql://soma:secret@host/memories"
+    url = "postgresql://soma:hidden@host/memories"
 
     settings = load_settings({"SOMA_POSTGRES_URL": url})
 
     assert settings.profile == "server"
     assert settings.postgres_url == url
-    assert "secret" not in repr(settings)
+    assert "hidden" not in repr(settings)
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({"SOMA_POSTGRES_URL": "soma:secret@host"})
     assert "secret" not in str(refusal.value)
