@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -32,6 +30,7 @@ from entrypoints.http.access import operation_of
 from entrypoints.http.app import create_app
 from entrypoints.worker.health import health_app
 from entrypoints.worker.observing import Measures
+from tests.end_to_end.calling import calling
 from tests.end_to_end.embedded import installation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,17 +212,6 @@ def applications(container: Container) -> dict[str, Litestar]:
     """Return every application there is."""
     measures = Measures(container.failure_log())
     return {"API": create_app(container), "worker": health_app(container, measures)}
-
-
-@asynccontextmanager
-async def calling(app: Litestar, token: str | None) -> AsyncIterator[httpx.AsyncClient]:
-    """Call an application as somebody on the network does."""
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 4242))  # type: ignore[arg-type]
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://soma.example", headers=headers
-    ) as http:
-        yield http
 
 
 def filled(path: str) -> str:

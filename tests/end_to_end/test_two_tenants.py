@@ -22,6 +22,7 @@ from application.access import Peer
 from container import Container
 from domain.namespace import Namespace
 from entrypoints.http.app import create_app
+from tests.end_to_end.calling import calling
 from tests.end_to_end.embedded import installation
 
 KEY = "a-long-bootstrap-key"
@@ -177,6 +178,7 @@ class World:
             answer = await me.http.request(**call)
             assert answer.status_code in {200, 404}, (call, answer.text)
             assert shown_of(they, answer.text, me) == [], (call, answer.text)
+        await walks_stay_inside(me)
         for space in (me.space, f"{me.space}/deep"):
             events = await self.events(me, space)
             assert shown_of(they, events, me) == [], (space, events)
@@ -193,6 +195,25 @@ class World:
             seen.append(repr(item))
         await feed.aclose()
         return "\n".join(seen)
+
+
+async def walks_stay_inside(me: Tenant) -> None:
+    """See that what is reached is what the links of one's own memories lead to."""
+    exported = (await everything(me)).splitlines()
+    lines = [json.loads(line) for line in exported]
+    links = [line["link"] for line in lines if line["type"] == "link"]
+    for id in {line["memory"]["id"] for line in lines if line["type"] == "memory"}:
+        walk = {"depth": 8, "limit": 1000}
+        answer = (await me.http.get(f"/v1/memories/{id}/neighbors", params=walk)).json()
+        near = {id}
+        for _ in range(8):
+            near |= {
+                end
+                for link in links
+                if near & {link["source"], link["target"]}
+                for end in (link["source"], link["target"])
+            }
+        assert near - {id} == {item["memory"]["id"] for item in answer["items"]}
 
 
 def own_reads(me: Tenant) -> list[dict[str, Any]]:
@@ -346,18 +367,6 @@ def calls_by_namespace(space: str) -> list[dict[str, Any]]:
             "json": {"name": "n", "permission": "read", **place},
         },
     ]
-
-
-@asynccontextmanager
-async def calling(app: Litestar, token: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Call the application with a key, from the network."""
-    transport = httpx.ASGITransport(app=app, client=("192.0.2.7", 4242))  # type: ignore[arg-type]
-    async with httpx.AsyncClient(
-        transport=transport,
-        base_url="http://soma.example",
-        headers={"Authorization": f"Bearer {token}"},
-    ) as http:
-        yield http
 
 
 def test_nothing_of_another_tenant_or_user_appears_and_forbidden_is_unknown(
