@@ -43,24 +43,26 @@ async def limited(
 
 
 async def test_a_key_has_so_many_requests_per_window_and_is_told(tmp_path: Path) -> None:
-    async with limited(tmp_path, rate_limit_read=3) as (app, stopwatch, tokens):
-        async with calling(app, tokens[Permission.READ]) as http:
-            answers = [await http.get("/v1/memories") for _ in range(4)]
-            *granted, refused = answers
-            assert ["2", "1", "0"] == [_part(answer, "r") for answer in granted]
-            assert {'"key";q=3;w=60'} == {a.headers["RateLimit-Policy"] for a in answers}
-            problem(refused, 429)
-            wait = int(refused.headers["Retry-After"])
-            assert str(wait) == _part(refused, "t")
-            assert WINDOW_SECONDS <= wait <= WINDOW_SECONDS * 17 / 16 + 1
-            # Another key has a window of its own, and so has every other permission.
-            async with calling(app, tokens[Permission.WRITE]) as other:
-                assert 200 == (await other.get("/v1/memories")).status_code
-            # The window closes, and not before the time that was told.
-            stopwatch.seconds += wait / 2
-            assert 429 == (await http.get("/v1/memories")).status_code
-            stopwatch.seconds += wait / 2
-            assert 200 == (await http.get("/v1/memories")).status_code
+    async with (
+        limited(tmp_path, rate_limit_read=3) as (app, stopwatch, tokens),
+        calling(app, tokens[Permission.READ]) as http,
+    ):
+        answers = [await http.get("/v1/memories") for _ in range(4)]
+        *granted, refused = answers
+        assert ["2", "1", "0"] == [_part(answer, "r") for answer in granted]
+        assert {'"key";q=3;w=60'} == {a.headers["RateLimit-Policy"] for a in answers}
+        problem(refused, 429)
+        wait = int(refused.headers["Retry-After"])
+        assert str(wait) == _part(refused, "t")
+        assert WINDOW_SECONDS <= wait <= WINDOW_SECONDS * 17 / 16 + 1
+        # Another key has a window of its own, and so has every other permission.
+        async with calling(app, tokens[Permission.WRITE]) as other:
+            assert 200 == (await other.get("/v1/memories")).status_code
+        # The window closes, and not before the time that was told.
+        stopwatch.seconds += wait / 2
+        assert 429 == (await http.get("/v1/memories")).status_code
+        stopwatch.seconds += wait / 2
+        assert 200 == (await http.get("/v1/memories")).status_code
 
 
 async def test_a_refused_request_does_nothing(tmp_path: Path) -> None:
@@ -162,10 +164,12 @@ async def test_pages_of_other_sites_may_call_only_where_they_are_named(tmp_path:
 
 
 async def test_without_a_key_a_named_site_may_not_call_either(tmp_path: Path) -> None:
-    async with installation(tmp_path, cors_origins="https://app.example") as soma:
-        async with calling(create_app(soma), address=NEAR) as http:
-            refused = await http.get("/v1/memories", headers={"Origin": "https://app.example"})
-            problem(refused, 403)
+    async with (
+        installation(tmp_path, cors_origins="https://app.example") as soma,
+        calling(create_app(soma), address=NEAR) as http,
+    ):
+        refused = await http.get("/v1/memories", headers={"Origin": "https://app.example"})
+        problem(refused, 403)
 
 
 @pytest.mark.parametrize(

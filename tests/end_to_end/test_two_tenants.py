@@ -292,7 +292,7 @@ async def answered(me: Tenant, call: Mapping[str, Any], asked: str) -> str:
         name: value for name, value in answer.headers.items() if name not in {"content-length"}
     }
     text = f"{answer.status_code} {sorted(headers.items())} {answer.text}"
-    return _TOOK.sub("", text.replace(asked, "?"))
+    return _TOOK.sub("", text.replace(asked, "?") if asked else text)
 
 
 def calls_by_id(id: str, own: str, here: str) -> list[dict[str, Any]]:
@@ -391,3 +391,33 @@ def test_nothing_of_another_tenant_or_user_appears_and_forbidden_is_unknown(
 
         check()
         runner.run(stack.aclose())
+
+
+async def test_a_recall_does_not_follow_links_through_what_is_outside(tmp_path: Path) -> None:
+    async with (
+        installation(tmp_path, bootstrap_key=KEY) as soma,
+        calling(create_app(soma), KEY) as root,
+    ):
+        world = World(soma, create_app(soma), root)
+        async with world.keyed("t/ann") as http, world.keyed("t/bob") as their_http:
+            me, they = Tenant("t/ann", http, "q"), Tenant("t/bob", their_http, MARK)
+            for number in range(0, 36, 3):  # more than the ten that links are followed from
+                await me.store(number)
+            await me.store(1)
+            await they.store(0)
+            question = {"query": "red kettle", "expand": 3}
+            ask = {"method": "POST", "url": "/v1/recall", "json": question}
+            before = await answered(me, ask, "")
+            everywhere = {**ask, "json": {**question, "namespace": "t/ann"}}
+            untouched = await answered(Tenant("t", root, ""), everywhere, "")
+            pairs = [(id, they.ids[0]) for id in me.ids] + [(they.ids[0], me.ids[-1])]
+            for source, target in pairs:
+                link = {"source": source, "target": target, "type": "leads"}
+                assert (await root.post("/v1/links", json=link)).status_code == 201
+            await world.look(me.ids[0], they.space)
+            after = await answered(me, ask, "")
+
+            assert before.startswith("200")
+            assert before == after
+            # Whoever reaches both sees that the links make a difference.
+            assert untouched != await answered(Tenant("t", root, ""), everywhere, "")
