@@ -141,9 +141,9 @@ class World:
         other = they.ids[move.second % len(they.ids)]
         match move.kind:
             case "mine":
-                await me.store(move.first)
+                await me.store(len(me.ids))
             case "theirs":
-                await they.store(move.first)
+                await they.store(len(they.ids))
             case "link":
                 ends = [(one, other), (other, one), (one, me.ids[move.second % len(me.ids)])]
                 source, target = ends[move.second % 3]
