@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from dependency_injector import containers, providers
@@ -57,14 +58,18 @@ from adapters.snowball_analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
 from adapters.store_locks import StoreLocks
 from adapters.store_text_index import StoreTextIndex
+from application.access import Access, Failures, Rates
 from application.background import BackgroundIndexing
 from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.following import Follower
 from application.forget import Erase, Forget
+from application.guarded import Guarded
 from application.indexing import Indexer
 from application.jobs import RunJobs
+from application.keyring import Keyring, KeyUsage
+from application.keys import CreateKey, ListKeys, RevokeKey
 from application.maintain import (
     Backlogs,
     Diagnose,
@@ -81,6 +86,7 @@ from application.recall import Recall
 from application.relay import RELAY, Relay
 from application.remember import Remember, RememberBatch
 from application.repairing import RepairVectorIndex, RequeueVectors
+from application.repeating import Repeating
 from application.reranking import Reranking
 from application.retrying import Retried
 from application.revise import Revise
@@ -88,7 +94,9 @@ from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
 from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
+from application.use_cases import UseCases
 from application.watch import Watch
+from domain.access import Permission
 from domain.errors import SomaError
 from domain.memory import Limits
 from domain.ports import (
@@ -106,6 +114,7 @@ from domain.ports import (
 )
 
 DATABASE_NAME = "soma.db"
+KEY_USAGE_SECONDS = 30.0
 
 
 def utc_now() -> datetime:
@@ -159,6 +168,21 @@ def _kafka_options(settings: Settings) -> Mapping[str, str]:
         given["sasl.username"] = settings.kafka_user
         given["sasl.password"] = settings.kafka_password
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _uncounted(_: int) -> None:
+    """Count nothing."""
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        window_seconds=settings.rate_limit_window_seconds,
+        limits={
+            Permission.READ: settings.rate_limit_read,
+            Permission.WRITE: settings.rate_limit_write,
+            Permission.ADMIN: settings.rate_limit_admin,
+        },
+    )
 
 
 class OpenableStore(CanonicalStore, Protocol):
@@ -570,6 +594,80 @@ class Container(containers.DeclarativeContainer):
             kafka_servers=publisher.provider,
         ),
     )
+    keyring = providers.Singleton(
+        Keyring,
+        store,
+        elapsed,
+        new_secret=providers.Object(secrets.token_urlsafe),
+        configured_secret=settings.provided.key_secret,
+    )
+    key_usage = providers.Singleton(KeyUsage, store)
+    access = providers.Singleton(
+        Access,
+        keyring=keyring,
+        usage=key_usage,
+        limiter=rate_limiter,
+        failures=providers.Singleton(
+            Failures,
+            rate_limiter,
+            elapsed,
+            limit=settings.provided.rate_limit_failures,
+            window_seconds=settings.provided.rate_limit_window_seconds,
+        ),
+        rates=providers.Callable(_rates, settings),
+        bootstrap_key=settings.provided.bootstrap_key,
+        now=now,
+    )
+    flush_key_usage = providers.Factory(
+        Repeating,
+        step=key_usage.provided.flush,
+        idle_seconds=KEY_USAGE_SECONDS,
+        report=failure_log,
+        done=providers.Object(_uncounted),
+    )
+    #: What doors may do for whom: `guarded(principal)`. Nothing else here is for doors to call.
+    guarded = providers.Factory(
+        Guarded,
+        providers.Singleton(
+            UseCases,
+            remember=remember,
+            remember_batch=remember_batch,
+            recall=recall,
+            show=show,
+            list_memories=list_memories,
+            history=history,
+            revise=revise,
+            forget=forget,
+            erase=erase,
+            connect=connect,
+            disconnect=disconnect,
+            neighbors=neighbors,
+            find_path=find_path,
+            list_namespaces=list_namespaces,
+            show_namespace=show_namespace,
+            set_policy=set_policy,
+            erase_namespace=erase_namespace,
+            watch=watch,
+            export=export,
+            import_lines=import_lines,
+            create_key=providers.Factory(
+                CreateKey,
+                store=store,
+                keyring=keyring,
+                now=now,
+                new_key_id=providers.Callable(partial, secrets.token_hex, 8),
+                new_secret=providers.Object(secrets.token_urlsafe),
+            ),
+            list_keys=providers.Factory(ListKeys, store=store),
+            revoke_key=providers.Factory(RevokeKey, store=store, keyring=keyring, now=now),
+            diagnose=diagnose,
+            pending=pending,
+            reindex=reindex,
+            reconcile=reconcile,
+            shown_settings=shown_settings,
+            confirm=access.provided.confirm,
+        ),
+    )
     relay = providers.Factory(Relay, follower=follower, publisher=publisher)
     requeue_vectors = providers.Factory(RequeueVectors, store=store, models=models)
     repair_index = providers.Factory(RepairVectorIndex, store=store, models=models)
@@ -625,6 +723,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
             await container.open_model()()
             if settings.background_embedding:
                 await stack.enter_async_context(_beside(container.background(), report))
+        await stack.enter_async_context(_noting_key_usage(container))
         bus = container.bus()
         if isinstance(bus, KafkaBus):
             await stack.enter_async_context(_beside(bus.listen, report))
@@ -634,7 +733,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
 @asynccontextmanager
 async def running_worker(container: Container) -> AsyncIterator[Container]:
     """Open everything for a worker, whose loops are run by its entry point."""
-    async with opened(container):
+    async with opened(container), _noting_key_usage(container):
         if container.settings().embedder != "none":
             await container.open_model()()
         yield container
@@ -667,6 +766,18 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         elif settings.reranker == "http":
             stack.push_async_callback(container.http_reranker().close)
         yield container
+
+
+@asynccontextmanager
+async def _noting_key_usage(container: Container) -> AsyncIterator[None]:
+    """Write down now and then, and in the end, when keys were used."""
+    report = container.failure_log()
+    async with _beside(container.flush_key_usage(), report):
+        yield
+    try:
+        await container.key_usage().flush()
+    except SomaError as error:
+        report(error)
 
 
 @asynccontextmanager

@@ -1,4 +1,7 @@
-"""Links as NetworkX graphs, one per root namespace, kept fresh by the change feed."""
+"""Links as NetworkX graphs, one per root namespace, kept fresh by the change feed.
+
+The root of a graph may be any namespace: whoever is bound to a subtree walks in its own graph.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from weakref import WeakValueDictionary
 from domain.events import Event, EventType, FeedPosition
 from domain.link import Direction, Link
 from domain.memory import MemoryId
-from domain.namespace import Namespace, Scope, ScopeKind
+from domain.namespace import Namespace, Scope, ScopeKind, root_of
 from domain.ports import CanonicalStore, Transaction, Walk
 
 if TYPE_CHECKING:
@@ -117,7 +120,7 @@ class NetworkxGraph:
             if known is None or events is None:
                 known = await _built(tx, scope, epoch, heads)
             else:
-                await _apply(tx, known.graph, events)
+                await _apply(tx, root, known.graph, events)
                 known.watermarks = heads
         if generation == self._generation:
             self._roots[root] = known
@@ -161,7 +164,7 @@ async def _built(tx: Transaction, scope: Scope, epoch: str, heads: dict[Namespac
     graph: Graph = nx.MultiDiGraph()
     last: tuple[str, str, str] | None = None
     while page := await tx.links.page(scope, limit=_PAGE, after=last):
-        _put(graph, page)
+        _put(graph, await _inside(tx, scope.namespace, page))
         last = (page[-1].source, page[-1].target, page[-1].type)
         if len(page) < _PAGE:
             break
@@ -193,7 +196,7 @@ async def _missed(
     return missed
 
 
-async def _apply(tx: Transaction, graph: Graph, events: Sequence[Event]) -> None:
+async def _apply(tx: Transaction, root: Namespace, graph: Graph, events: Sequence[Event]) -> None:
     """Read the links of every touched source as they are now, then change the graph at once."""
     gone = {event.memory_id for event in events if event.type in _MEMORY_GONE}
     sources = sorted({event.memory_id for event in events if event.type in _LINKS_MOVED})
@@ -202,11 +205,25 @@ async def _apply(tx: Transaction, graph: Graph, events: Sequence[Event]) -> None
         links += await tx.links.of(
             sources[start : start + _SOURCES_AT_ONCE], direction=Direction.OUT, limit=_LINKS_MAX
         )
+    links = await _inside(tx, root, links)
     graph.remove_nodes_from(gone)
     for source in sources:
         if source in graph:
             graph.remove_edges_from(list(graph.out_edges(source, keys=True)))
     _put(graph, links)
+
+
+async def _inside(tx: Transaction, root: Namespace, links: list[Link]) -> list[Link]:
+    """Leave out links with an end outside the root; they never leave a root of one segment."""
+    if root == root_of(root):
+        return links
+    scope = Scope(root, ScopeKind.SUBTREE)
+    ends = list(dict.fromkeys(end for link in links for end in (link.source, link.target)))
+    inside: set[MemoryId] = set()
+    for start in range(0, len(ends), _SOURCES_AT_ONCE):
+        found = await tx.memories.get(ends[start : start + _SOURCES_AT_ONCE])
+        inside.update(id for id, memory in found.items() if scope.contains(memory.namespace))
+    return [link for link in links if link.source in inside and link.target in inside]
 
 
 def _put(graph: Graph, links: Iterable[Link]) -> None:

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from application.remember import check_same_root
 from application.sequencing import Sequencer
+from application.subtree import seen_from
 from domain.errors import InvalidInput, LinkNotFound, MemoryNotFound, PathNotFound
 from domain.events import EventType
 from domain.link import DEPTH_MAX, Direction, Link, Neighbor, Path, check_link_type, check_weight
 from domain.memory import Limits, Memory, MemoryId, check_payload
-from domain.namespace import root_of
+from domain.namespace import Namespace, root_of
 from domain.ports import CanonicalStore, EventBus, MemoryGraph, Transaction, Walk
 
 NEIGHBORS_MAX = 1000
@@ -37,6 +38,7 @@ class Connect:
         weight: float = 1.0,
         properties: Mapping[str, object] | None = None,
         actor: str,
+        within: Namespace | None = None,
     ) -> Link:
         """Return the link as stored."""
         if source == target:
@@ -51,7 +53,7 @@ class Connect:
             created_at=at,
             seq=0,
         )
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, within).writing() as tx:
             one, other = await both_ends(tx, source, target)
             check_same_root(one.namespace, other.namespace)
             heads = await tx.feed.lock({one.namespace, other.namespace})
@@ -73,9 +75,17 @@ class Disconnect:
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
 
-    async def __call__(self, *, source: MemoryId, target: MemoryId, type: str, actor: str) -> None:
+    async def __call__(
+        self,
+        *,
+        source: MemoryId,
+        target: MemoryId,
+        type: str,
+        actor: str,
+        within: Namespace | None = None,
+    ) -> None:
         """Remove exactly one link."""
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, within).writing() as tx:
             ends = await tx.memories.get([source, target])
             if source not in ends or target not in ends:
                 raise LinkNotFound(source, target, type)
@@ -106,6 +116,7 @@ class Neighbors:
         direction: Direction = Direction.BOTH,
         depth: int = 1,
         limit: int = 100,
+        within: Namespace | None = None,
     ) -> tuple[Neighbor, ...]:
         """Walk at most `depth` hops."""
         if not 1 <= depth <= DEPTH_MAX:
@@ -114,17 +125,17 @@ class Neighbors:
             raise InvalidInput("limit", f"must be 1 to {NEIGHBORS_MAX}")
         if type is not None:
             check_link_type(type)
-        async with self.store.reading() as tx:
+        async with seen_from(self.store, within).reading() as tx:
             start = (await tx.memories.get([id])).get(id)
         if start is None:
             raise MemoryNotFound(id)
-        root = root_of(start.namespace)
+        root = within or root_of(start.namespace)
         await self.graph.catch_up(root)
         walk = await self.graph.neighbors(
             [id], root, direction=direction, type=type, depth=depth, limit=limit
         )
         steps = [step for step in walk.steps if step[1]]
-        async with self.store.reading() as tx:
+        async with seen_from(self.store, within).reading() as tx:
             live = await tx.memories.get([reached for reached, _, _ in steps])
         return tuple(
             Neighbor(memory=live[reached], depth=hops, links=links)
@@ -147,24 +158,27 @@ class FindPath:
         target: MemoryId,
         type: str | None = None,
         weighted: bool = False,
+        within: Namespace | None = None,
     ) -> Path:
         """Count hops, or the sum of 1 / weight when `weighted`."""
         if type is not None:
             check_link_type(type)
-        async with self.store.reading() as tx:
+        async with seen_from(self.store, within).reading() as tx:
             one, other = await both_ends(tx, source, target)
         if root_of(one.namespace) != root_of(other.namespace):
             raise PathNotFound(source, target)
-        root = root_of(one.namespace)
+        root = within or root_of(one.namespace)
         await self.graph.catch_up(root)
         walk = await self.graph.path(source, target, root, type=type, weighted=weighted)
         if walk is None:
             raise PathNotFound(source, target)
-        return await self._verified(walk, source, target)
+        return await self._verified(walk, source, target, within)
 
-    async def _verified(self, walk: Walk, source: MemoryId, target: MemoryId) -> Path:
+    async def _verified(
+        self, walk: Walk, source: MemoryId, target: MemoryId, within: Namespace | None
+    ) -> Path:
         ids = [id for id, _, _ in walk.steps]
-        async with self.store.reading() as tx:
+        async with seen_from(self.store, within).reading() as tx:
             live = await tx.memories.get(ids)
         if any(id not in live for id in ids):
             raise PathNotFound(source, target)

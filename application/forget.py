@@ -8,6 +8,7 @@ from datetime import datetime
 
 from application.indexing import Indexer
 from application.sequencing import Sequencer
+from application.subtree import seen_from
 from domain.draft import Wait
 from domain.errors import MemoryNotFound
 from domain.events import Event, EventType
@@ -29,9 +30,9 @@ class Forget:
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
 
-    async def __call__(self, id: MemoryId, *, actor: str) -> None:
+    async def __call__(self, id: MemoryId, *, actor: str, within: Namespace | None = None) -> None:
         """Forget; when this returns no recall finds it."""
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, within).writing() as tx:
             life, namespace = await tx.memories.life(id)
             if life is Life.UNKNOWN or namespace is None:
                 raise MemoryNotFound(id)
@@ -70,9 +71,9 @@ class Erase:
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
 
-    async def __call__(self, id: MemoryId, *, actor: str) -> None:
+    async def __call__(self, id: MemoryId, *, actor: str, within: Namespace | None = None) -> None:
         """Erase a live or a forgotten memory."""
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, within).writing() as tx:
             life, namespace = await tx.memories.life(id)
             if life is Life.UNKNOWN or namespace is None:
                 raise MemoryNotFound(id)

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from application.remember import Remember
+from application.access import OWNER, Access, Peer
+from application.guarded import Guarded
 from application.tracing import traced
+from domain.access import Permission, Principal
 from domain.draft import Draft, Wait
 from domain.errors import (
+    AccessDenied,
     Conflict,
+    Forbidden,
     InvalidInput,
     NotFound,
     SomaError,
@@ -18,10 +22,16 @@ from domain.errors import (
     Unavailable,
 )
 from domain.messaging import DeadLetters, Message, MessageSource, Subscription
+from domain.namespace import Namespace
 
-ACTOR = "ingest"
 KEY_HEADER = "idempotency-key"
+TOKEN_HEADER = "soma-key"  # noqa: S105  (where the key is, not one)
 TRACE_HEADER = "traceparent"
+#: Who writes to the topic without a key, as long as none is demanded.
+INGEST = Principal("ingest", Permission.WRITE)
+#: The log counts nothing against producers: how fast it is read is the limit.
+PRODUCER = Peer(None, is_local=True)
+REFUSALS = (AccessDenied, Forbidden, InvalidInput, TooLarge, NotFound, Conflict)
 #: Each takes a connection of the store, which the other loops need too.
 LANES_AT_ONCE = 3
 RETRY_SECONDS_MIN = 0.5
@@ -33,13 +43,16 @@ class Ingest:
     """Remember the memories of a topic, with the use case that every other door uses.
 
     The idempotency key is the one in the message's header, or else its place in the log: a message
-    that comes twice is stored once. `read` raises `InvalidInput` for a body that is no draft.
+    that comes twice is stored once. Where keys are demanded the header `soma-key` holds one; a
+    message without a key that works, or for a namespace that it does not reach, is parked. `read`
+    raises `InvalidInput` for a body that is no draft.
     """
 
-    remember: Remember
+    access: Access
+    guarded: Callable[[Principal], Guarded]
     source: MessageSource
     dead_letters: DeadLetters
-    read: Callable[[bytes], Draft]
+    read: Callable[[bytes, Namespace], Draft]
     report: Callable[[SomaError], None]
     done: Callable[[int], None]
     topic: str
@@ -84,12 +97,12 @@ class Ingest:
         try:
             if message.body is None:
                 raise InvalidInput("body", "is empty")
-            draft = self.read(message.body)
+            principal = await self.access.identify(message.headers.get(TOKEN_HEADER), PRODUCER)
+            soma = self.guarded(INGEST if principal is OWNER else principal)
+            draft = self.read(message.body, soma.home)
             with traced(message.headers.get(TRACE_HEADER)):
-                await self.remember(
-                    draft, wait=Wait.STORED, actor=ACTOR, idempotency_key=_key_of(message)
-                )
-        except (InvalidInput, TooLarge, NotFound, Conflict) as error:
+                await soma.remember(draft, wait=Wait.STORED, idempotency_key=_key_of(message))
+        except REFUSALS as error:
             await self.dead_letters.park(message, str(error))
 
 

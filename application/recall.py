@@ -13,7 +13,7 @@ from application.reranking import Reranking, reranked
 from domain.errors import InvalidInput
 from domain.link import Direction
 from domain.memory import check_time, checked_text
-from domain.namespace import NamespacePolicy, root_of
+from domain.namespace import Namespace, NamespacePolicy, root_of
 from domain.ports import CanonicalStore, MemoryGraph
 from domain.ranking import (
     Candidate,
@@ -47,8 +47,13 @@ class Recall:
     elapsed: Callable[[], float]
     k_max: int
 
-    async def __call__(self, query: RecallQuery) -> RecallAnswer:
-        """Return the best `k` memories of the scope that pass the filter."""
+    async def __call__(
+        self, query: RecallQuery, *, within: Namespace | None = None
+    ) -> RecallAnswer:
+        """Return the best `k` memories of the scope that pass the filter.
+
+        Links are followed inside `within`; None is everywhere in the tenant.
+        """
         started = self.elapsed()
         self._check(query)
         tuning, served = await self._tuning(query)
@@ -57,7 +62,7 @@ class Recall:
         gathered = await gatherer.gather(search)
         pool = self._rank(gathered.pool, query, tuning)
         if query.expand:
-            pool = await self._expand(pool, gatherer, search, query, tuning)
+            pool = await self._expand(pool, gatherer, search, query, tuning, within=within)
         pool, unjudged = await reranked(self.reranking, pool, query.text, tuning)
         ranked = await self._diversified(pool, gatherer, search, tuning)
         hits = self._hits(ranked, query)
@@ -131,11 +136,13 @@ class Recall:
         search: Search,
         query: RecallQuery,
         tuning: Tuning,
+        *,
+        within: Namespace | None,
     ) -> list[Candidate]:
         """Let the best hits bring along what they are linked to."""
         if not pool:
             return pool
-        root = root_of(query.scope.namespace)
+        root = within or root_of(query.scope.namespace)
         await self.graph.catch_up(root)
         walk = await self.graph.neighbors(
             [candidate.memory.id for candidate in pool[:EXPAND_FROM]],

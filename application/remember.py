@@ -10,6 +10,7 @@ from datetime import datetime
 from application.indexing import Indexer
 from application.planning import Plan, Planner
 from application.sequencing import Sequencer
+from application.subtree import seen_from
 from domain.draft import Draft, NewLink, Remembered, Wait
 from domain.errors import IdempotencyConflict, InvalidInput, MemoryNotFound, TooLarge
 from domain.events import EventType
@@ -47,12 +48,13 @@ class RememberBatch:
         wait: Wait = Wait.INDEXED,
         actor: str,
         idempotency_key: str | None = None,
+        within: Namespace | None = None,
     ) -> list[Remembered]:
-        """Store drafts and return what became of each, in order."""
+        """Store drafts and return what became of each, in order; links reach `within` only."""
         if not 1 <= len(drafts) <= self.batch_max:
             raise InvalidInput("memories", f"must hold 1 to {self.batch_max} memories")
         request = Request(drafts, actor, check_idempotency_key(idempotency_key))
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, within).writing() as tx:
             plan = await self._replay(tx, request)
             if plan is None:
                 plan = await self._record(tx, request, wait)
@@ -192,11 +194,16 @@ class Remember:
         wait: Wait = Wait.INDEXED,
         actor: str,
         idempotency_key: str | None = None,
+        within: Namespace | None = None,
     ) -> Remembered:
         """Store a draft and return what became of it."""
         try:
             results = await self.batch(
-                (draft,), wait=wait, actor=actor, idempotency_key=idempotency_key
+                (draft,),
+                wait=wait,
+                actor=actor,
+                idempotency_key=idempotency_key,
+                within=within,
             )
         except (InvalidInput, TooLarge) as error:
             raise error.without("memories[0]") from error

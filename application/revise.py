@@ -10,10 +10,12 @@ from typing import cast
 from application.indexing import Indexer
 from application.planning import Planner, checked_vector
 from application.sequencing import Sequencer
+from application.subtree import seen_from
 from domain.draft import Changes, Remembered, Wait
 from domain.errors import InvalidInput, MemoryNotFound, VersionConflict
 from domain.events import EventType
 from domain.memory import Limits, Memory, MemoryId
+from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Embedding, EventBus, Transaction
 from domain.revision import Checks, changed_fields, revised, text_changed
 from domain.vector import EmbeddingModel, Role, Vector
@@ -43,9 +45,10 @@ class Revise:
         expected_version: int | None = None,
         wait: Wait = Wait.INDEXED,
         actor: str,
+        within: Namespace | None = None,
     ) -> Remembered:
         """Return the memory as it is now."""
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, within).writing() as tx:
             given = await self._given(tx, changes)
             before = (await tx.memories.get([id])).get(id)
             if before is None:

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from application.subtree import seen_from
 from domain.draft import Page
 from domain.errors import InvalidInput, MemoryNotFound
 from domain.filter import Filter
 from domain.memory import Life, Memory, MemoryId, MemoryVersion, check_time
-from domain.namespace import Scope
+from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, Cursor
 
 PAGE_MAX = 1000
@@ -26,10 +27,16 @@ class Show:
 
     store: CanonicalStore
 
-    async def __call__(self, id: MemoryId, *, known_at: datetime | None = None) -> Memory:
+    async def __call__(
+        self,
+        id: MemoryId,
+        *,
+        known_at: datetime | None = None,
+        within: Namespace | None = None,
+    ) -> Memory:
         """Raise `MemoryNotFound` when unknown, forgotten, or not yet known then."""
         moment = check_time(known_at, "known_at")
-        async with self.store.reading() as tx:
+        async with seen_from(self.store, within).reading() as tx:
             memory = (await tx.memories.get([id])).get(id)
             if memory is None:
                 raise MemoryNotFound(id)
@@ -80,12 +87,17 @@ class History:
     store: CanonicalStore
 
     async def __call__(
-        self, id: MemoryId, *, limit: int = 100, cursor: str | None = None
+        self,
+        id: MemoryId,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        within: Namespace | None = None,
     ) -> Page[MemoryVersion]:
         """Return one page; raise `MemoryNotFound` when the id never existed."""
         check_limit(limit)
         below = read_number(cursor)
-        async with self.store.reading() as tx:
+        async with seen_from(self.store, within).reading() as tx:
             life, _ = await tx.memories.life(id)
             if life is Life.UNKNOWN:
                 raise MemoryNotFound(id)

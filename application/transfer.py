@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,8 +11,10 @@ from application.indexing import Indexer
 from application.planning import Planner
 from application.remember import RememberBatch, check_same_root
 from application.sequencing import Sequencer
+from application.subtree import seen_from
+from domain.access import is_inside
 from domain.draft import Draft, Wait
-from domain.errors import DimensionMismatch, InvalidInput, NotFound, SomaError, TooLarge
+from domain.errors import DimensionMismatch, Forbidden, InvalidInput, NotFound, SomaError, TooLarge
 from domain.events import EventType
 from domain.filter import Filter
 from domain.link import Direction, Link, check_link_type, check_weight
@@ -44,11 +46,13 @@ class Export:
     store: CanonicalStore
     planner: Planner
 
-    async def __call__(self, scope: Scope, *, vectors: bool = False) -> AsyncIterator[ExportRecord]:
+    async def __call__(
+        self, scope: Scope, *, vectors: bool = False, within: Namespace | None = None
+    ) -> AsyncIterator[ExportRecord]:
         """Yield records; `vectors` adds each memory's own vector."""
         after: Cursor | None = None
         while True:
-            async with self.store.reading() as tx:
+            async with seen_from(self.store, within).reading() as tx:
                 page = await tx.memories.find(scope, Filter(), limit=PAGE, after=after)
                 records = await self._records(tx, page, vectors)
             for record in records:
@@ -58,7 +62,7 @@ class Export:
             after = Cursor(page[-1].happened_at, page[-1].id)
         last: tuple[str, str, str] | None = None
         while True:
-            async with self.store.reading() as tx:
+            async with seen_from(self.store, within).reading() as tx:
                 links = await tx.links.page(scope, limit=PAGE, after=last)
             for link in links:
                 yield ExportedLink(link)
@@ -98,6 +102,21 @@ class _Tally:
         return ImportReport(self.imported, self.skipped, tuple(self.errors), self.errors_total)
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How to load lines: what to wait for, for whom, and where they may go."""
+
+    wait: Wait
+    actor: str
+    within: Namespace | None
+
+    def check(self, namespaces: Iterable[str]) -> None:
+        """Refuse what is to go outside; whether the namespace exists makes no difference."""
+        for namespace in namespaces:
+            if not is_inside(Namespace(namespace), self.within):
+                raise Forbidden(f"the key does not reach the namespace {namespace!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImportLines:
     """Load lines in batches, each one transaction; a bad line is reported and the rest loads.
@@ -116,24 +135,30 @@ class ImportLines:
     limits: Limits
 
     async def __call__(
-        self, lines: AsyncIterator[ImportLine], *, wait: Wait = Wait.STORED, actor: str
+        self,
+        lines: AsyncIterator[ImportLine],
+        *,
+        wait: Wait = Wait.STORED,
+        actor: str,
+        within: Namespace | None = None,
     ) -> ImportReport:
-        """Return how many lines were loaded, skipped, and wrong."""
+        """Return how many lines were loaded, skipped, and wrong, as those outside `within` are."""
         tally = _Tally()
+        order = _Order(wait, actor, within)
         batch: list[ImportLine] = []
         async for line in lines:
             if line.record is None:
                 tally.fail(line.number, line.error or "cannot be read")
                 continue
             if batch and (len(batch) >= BATCH or type(line.record) is not type(batch[0].record)):
-                await self._load(batch, tally, wait, actor)
+                await self._load(batch, tally, order)
                 batch = []
             batch.append(line)
         if batch:
-            await self._load(batch, tally, wait, actor)
+            await self._load(batch, tally, order)
         return tally.report()
 
-    async def _load(self, batch: list[ImportLine], tally: _Tally, wait: Wait, actor: str) -> None:
+    async def _load(self, batch: list[ImportLine], tally: _Tally, order: _Order) -> None:
         """Load a batch at once; when one line spoils it, each line by itself."""
         loaders = {
             Draft: self._drafts,
@@ -143,27 +168,31 @@ class ImportLines:
         }
         load = loaders[type(batch[0].record)]
         try:
-            imported = await load(batch, wait, actor)
-        except (InvalidInput, TooLarge, NotFound) as error:
+            imported = await load(batch, order)
+        except (InvalidInput, TooLarge, NotFound, Forbidden) as error:
             if len(batch) == 1:
                 tally.fail(batch[0].number, _bare(error))
                 return
             middle = len(batch) // 2
-            await self._load(batch[:middle], tally, wait, actor)
-            await self._load(batch[middle:], tally, wait, actor)
+            await self._load(batch[:middle], tally, order)
+            await self._load(batch[middle:], tally, order)
             return
         tally.imported += imported
         tally.skipped += len(batch) - imported
 
-    async def _drafts(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+    async def _drafts(self, batch: list[ImportLine], order: _Order) -> int:
         drafts = [line.record for line in batch if isinstance(line.record, Draft)]
-        stored = await self.remember(drafts, wait=wait, actor=actor)
+        order.check(draft.namespace for draft in drafts)
+        stored = await self.remember(
+            drafts, wait=order.wait, actor=order.actor, within=order.within
+        )
         return sum(not result.deduplicated for result in stored)
 
-    async def _memories(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+    async def _memories(self, batch: list[ImportLine], order: _Order) -> int:
         records = [line.record for line in batch if isinstance(line.record, ExportedMemory)]
         checked = {r.memory.id: imported_memory(r.memory, self.limits) for r in records}
         vectors = {r.memory.id: r.vector for r in records if r.vector is not None}
+        order.check(memory.namespace for memory in checked.values())
         async with self.store.writing() as tx:
             model = await self.planner.model(tx) if vectors else None
             heads = await tx.feed.lock({memory.namespace for memory in checked.values()})
@@ -171,10 +200,10 @@ class ImportLines:
             fresh: dict[MemoryId, Memory] = {}
             places: set[tuple[Namespace, tuple[float, ...]]] = set()
             for id, memory in checked.items():
-                if await self._absent(tx, id, memory, places):
+                if await self._absent(tx, id, memory, order, places):
                     seq = sequencer.note(memory, EventType.REMEMBERED)
                     fresh[id] = replace(memory, seq=seq)
-            await tx.memories.add(list(fresh.values()), actor=actor)
+            await tx.memories.add(list(fresh.values()), actor=order.actor)
             given = [
                 _given(fresh[id], vector, model)
                 for id, vector in vectors.items()
@@ -186,12 +215,12 @@ class ImportLines:
                 rewritten=fresh,
                 given=frozenset(embedding.memory_id for embedding in given),
                 once_beside=(),
-                wait=wait,
+                wait=order.wait,
             )
             await tx.embeddings.store(given)
             await tx.feed.append(sequencer.events)
         await self.bus.publish(heads)
-        if wait is Wait.INDEXED:
+        if order.wait is Wait.INDEXED:
             await self.indexer.fill(missing)
         return len(fresh)
 
@@ -200,10 +229,13 @@ class ImportLines:
         tx: Transaction,
         id: MemoryId,
         memory: Memory,
+        order: _Order,
         places: set[tuple[Namespace, tuple[float, ...]]],
     ) -> bool:
         """Tell whether a memory may be added; `places` are those the batch has taken so far."""
-        life, _ = await tx.memories.life(id)
+        life, namespace = await tx.memories.life(id)
+        if namespace is not None and not is_inside(namespace, order.within):
+            raise InvalidInput("memory.id", f"{id} cannot be used here")
         if life in {Life.FORGOTTEN, Life.ERASED}:
             raise InvalidInput("memory.id", f"{id} was forgotten here and does not come back")
         if life is Life.LIVE:
@@ -215,11 +247,12 @@ class ImportLines:
             places.add((memory.namespace, memory.coordinate))
         return True
 
-    async def _versions(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+    async def _versions(self, batch: list[ImportLine], order: _Order) -> int:
         entries = [
             line.record.version for line in batch if isinstance(line.record, ExportedVersion)
         ]
-        async with self.store.writing() as tx:
+        order.check(entry.memory.namespace for entry in entries)
+        async with seen_from(self.store, order.within).writing() as tx:
             fresh = []
             for entry in entries:
                 imported_memory(entry.memory, self.limits)
@@ -233,9 +266,9 @@ class ImportLines:
             await tx.versions.add(fresh)
         return len(fresh)
 
-    async def _links(self, batch: list[ImportLine], wait: Wait, actor: str) -> int:
+    async def _links(self, batch: list[ImportLine], order: _Order) -> int:
         links = [line.record.link for line in batch if isinstance(line.record, ExportedLink)]
-        async with self.store.writing() as tx:
+        async with seen_from(self.store, order.within).writing() as tx:
             ends = {}
             for link in links:
                 check_link_type(link.type, "link.type")

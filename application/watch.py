@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from application.subtree import seen_from
 from domain.events import Event, FeedPosition
 from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, EventBus
@@ -26,14 +27,18 @@ class Watch:
     heartbeat_seconds: float = 15.0
 
     async def __call__(
-        self, namespace: Namespace, *, after: FeedPosition | None = None
+        self,
+        namespace: Namespace,
+        *,
+        after: FeedPosition | None = None,
+        within: Namespace | None = None,
     ) -> AsyncIterator[tuple[str, Event] | None]:
         """Follow one exact namespace; without `after` from its first event."""
         scope = Scope(namespace)
         async with self.bus.subscribe(scope) as wakeups:
             epoch, seq = await self._start(scope, after)
             while True:
-                async with self.store.reading() as tx:
+                async with seen_from(self.store, within).reading() as tx:
                     events = await tx.feed.after(namespace, seq, limit=PAGE)
                 for event in events:
                     yield epoch, event

@@ -92,6 +92,13 @@ class NamespaceNotFound(NotFound):
         self.namespace = namespace
 
 
+class KeyNotFound(NotFound):
+    """No such API key."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"no key {key_id!r}")
+
+
 class LinkNotFound(NotFound):
     """No such link."""
 
@@ -135,10 +142,24 @@ class LockLost(Conflict):
 
 
 class AccessDenied(SomaError):
-    """a valid API key is required"""
+    """There is no key, or none that is known, works and has not expired: which, is not said."""
 
     def __init__(self) -> None:
         super().__init__("a valid API key is required")
+
+
+class Forbidden(SomaError):
+    """The caller is known and may not do this; whether what they asked for exists is not said."""
+
+
+class RateLimited(SomaError):
+    """The caller has made too many requests; `retry_seconds` until there is room again."""
+
+    def __init__(self, *, limit: int, window_seconds: float, retry_seconds: float) -> None:
+        super().__init__(f"more than {limit} requests in {window_seconds:g} seconds")
+        self.limit = limit
+        self.window_seconds = window_seconds
+        self.retry_seconds = retry_seconds
 
 
 class TooLarge(SomaError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.access import ApiKey
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
 from domain.lexical import AnalysedText, LexicalEvidence
@@ -379,6 +380,38 @@ class Fences(Protocol):
         """Raise `LockLost` unless `token` is the latest; it stays so until this change ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key with what its secret is checked against: a keyed hash in hexadecimal digits."""
+
+    key: ApiKey
+    digest: str
+
+
+class ApiKeys(Protocol):
+    """Keys to the doors. Adding and revoking leave a record in the audit log."""
+
+    async def add(self, stored: StoredKey, /) -> None:
+        """Insert a key; `created_by` is who did it."""
+
+    async def find(self, id: str, /) -> StoredKey | None:
+        """Return a key, whether or not it still works."""
+
+    async def exist(self) -> bool:
+        """Tell whether there ever was a key."""
+
+    async def page(
+        self, within: Namespace | None, /, *, limit: int, after: str | None = None
+    ) -> list[ApiKey]:
+        """Return one page, in id order, of those bound inside a subtree (None: of all)."""
+
+    async def revoke(self, id: str, /, *, at: datetime, actor: str) -> None:
+        """End a key for good; one that was revoked before stays as it was."""
+
+    async def used(self, at: Mapping[str, datetime], /) -> None:
+        """Note when keys were last used; an earlier time than the one noted changes nothing."""
+
+
 class Transaction(Protocol):
     """One transaction: a consistent snapshot to read from, or a change that is whole or absent."""
 
@@ -394,6 +427,7 @@ class Transaction(Protocol):
     settings: Settings
     projections: Projections
     fences: Fences
+    keys: ApiKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,7 +564,10 @@ class VectorProjection(Protocol):
 
 
 class MemoryGraph(Protocol):
-    """Links as a graph, one per root namespace. A projection like the vector index."""
+    """Links as a graph, one per root namespace. A projection like the vector index.
+
+    A root may be any namespace: links with an end outside its subtree are not part of the graph.
+    """
 
     async def neighbors(
         self,

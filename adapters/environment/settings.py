@@ -21,7 +21,7 @@ _RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix):
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
-_KEYS = ("bootstrap_key", "key", "embedder_key", "reranker_key", "qdrant_api_key")
+_KEYS = ("bootstrap_key", "key_secret", "key", "embedder_key", "reranker_key", "qdrant_api_key")
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
 SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password"})
 #: Settings whose passwords are hidden, and nothing else.
@@ -70,6 +70,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: _Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
     bootstrap_key: _Text | None = None
+    key_secret: Annotated[str, msgspec.Meta(min_length=16)] | None = None
+    rate_limit_window_seconds: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 60.0
+    rate_limit_read: Annotated[int, msgspec.Meta(ge=0)] = 6000
+    rate_limit_write: Annotated[int, msgspec.Meta(ge=0)] = 6000
+    rate_limit_admin: Annotated[int, msgspec.Meta(ge=0)] = 0
+    rate_limit_failures: Annotated[int, msgspec.Meta(ge=0)] = 60
+    cors_origins: _Text | None = None
     url: _Text | None = None
     key: _Text | None = None
     namespace: _Text = "default"

@@ -7,6 +7,7 @@ from adapters.postgres.embeddings import PostgresEmbeddings
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.fences import PostgresFences
 from adapters.postgres.index_terms import PostgresIndexTerms
+from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.lexicon import PostgresLexicon
 from adapters.postgres.links import PostgresLinks
 from adapters.postgres.memories import PostgresMemories
@@ -16,6 +17,7 @@ from adapters.postgres.records import PostgresIdempotencyKeys, PostgresSettings
 from adapters.postgres.session import Session
 from adapters.postgres.versions import PostgresVersions
 from domain.ports import (
+    ApiKeys,
     Embeddings,
     Feed,
     Fences,
@@ -47,3 +49,4 @@ class PostgresTransaction:
         self.settings: Settings = PostgresSettings(session)
         self.projections: Projections = PostgresProjections(session)
         self.fences: Fences = PostgresFences(session)
+        self.keys: ApiKeys = PostgresApiKeys(session)

@@ -6,6 +6,7 @@ from adapters.sqlite.embeddings import SqliteEmbeddings
 from adapters.sqlite.feed import SqliteFeed
 from adapters.sqlite.fences import SqliteFences
 from adapters.sqlite.index_terms import SqliteIndexTerms
+from adapters.sqlite.keys import SqliteApiKeys
 from adapters.sqlite.lexicon import SqliteLexicon
 from adapters.sqlite.links import SqliteLinks
 from adapters.sqlite.memories import SqliteMemories
@@ -15,6 +16,7 @@ from adapters.sqlite.records import SqliteIdempotencyKeys, SqliteSettings
 from adapters.sqlite.session import Session
 from adapters.sqlite.versions import SqliteVersions
 from domain.ports import (
+    ApiKeys,
     Embeddings,
     Feed,
     Fences,
@@ -46,3 +48,4 @@ class SqliteTransaction:
         self.settings: Settings = SqliteSettings(session)
         self.projections: Projections = SqliteProjections(session)
         self.fences: Fences = SqliteFences(session)
+        self.keys: ApiKeys = SqliteApiKeys(session)

@@ -1,8 +1,8 @@
-"""Who may call: the bootstrap key, loopback callers, and the socket in the data directory."""
+"""Who may call: a key, callers from this machine, and the socket in the data directory."""
 
 from __future__ import annotations
 
-import hmac
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,15 +13,35 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from domain.errors import AccessDenied
+from application.access import OWNER, Access, Admission, Peer
+from application.guarded import Guarded
+from application.permits import Operation
+from container import Container
+from domain.errors import Forbidden
+from entrypoints.credentials import API_KEY, AUTHORIZATION, is_loopback, token_of
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_ROUTES = frozenset({"/healthz", "/readyz"})
-BY_KEY = "bootstrap"
-LOCAL = "local"
+ADMISSION = "soma.admission"
 _TRUSTED = "soma.trusted"
+_OPERATION = "operation"
+_OPEN = "is_open"
+_OWNERS_SOCKET = Peer(None, is_owner=True)
 
 Connection = ASGIConnection[Any, Any, Any, State]
+
+
+def needs(operation: Operation) -> dict[str, object]:
+    """Return a route's options that say what it does: whoever may not do it is not let in."""
+    return {_OPERATION: operation}
+
+
+def is_open() -> dict[str, object]:
+    """Return the options of a route that anybody may ask."""
+    return {_OPEN: True}
+
+
+def operation_of(handler: BaseRouteHandler) -> Operation | None:
+    """Return what a route does; None when it is open to all. A route must say either."""
+    return None if handler.opt.get(_OPEN) else Operation(handler.opt[_OPERATION])
 
 
 def over_socket(app: ASGIApp) -> ASGIApp:
@@ -37,36 +57,65 @@ def over_socket(app: ASGIApp) -> ASGIApp:
     return trusted
 
 
-async def admit(connection: Connection, _: BaseRouteHandler) -> None:
-    """Let in the owner's socket, the key, or, without a key, callers from this machine.
+async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let in who may do what the route does.
 
-    Raises `AccessDenied`, or `PermissionDeniedException` for a web page that speaks to loopback.
+    Raises `AccessDenied`, `RateLimited`, `Forbidden`, or `PermissionDeniedException` for a web
+    page that speaks to loopback.
     """
-    if connection.scope.get(_TRUSTED):
-        connection.scope["auth"] = LOCAL
+    if handler.opt.get(_OPEN):
         return
-    if connection.scope["path_template"] in OPEN_ROUTES:
-        return
-    key = connection.app.state.bootstrap_key
-    if key is None:
+    guarded = await admitted(connection)
+    operation = handler.opt.get(_OPERATION)
+    if operation is None:
+        raise Forbidden("nothing is known about this route")
+    guarded.require(operation)
+
+
+async def admitted(connection: Connection) -> Guarded:
+    """Return the use cases for who is asking, and note them as `connection.auth`."""
+    state = connection.app.state
+    access: Access = state.access
+    peer = _peer_of(connection)
+    token = None
+    if not peer.is_owner:
+        headers = connection.headers
+        token = token_of(headers.get(AUTHORIZATION), headers.get(API_KEY))
+    admission = await access.admit(token, peer)
+    if admission.principal is OWNER and not peer.is_owner:
         _refuse_foreign_pages(connection)
-        connection.scope["auth"] = LOCAL
-        return
-    if not hmac.compare_digest(_given_key(connection).encode(), key.encode()):
-        raise AccessDenied
-    connection.scope["auth"] = BY_KEY
+    guarded: Guarded = state.guarded(admission.principal)
+    connection.scope["auth"] = guarded
+    connection.scope[ADMISSION] = admission  # type: ignore[literal-required]
+    return guarded
 
 
-def caller(request: Request[Any, str, State]) -> str:
-    """Return who is asking, as history and audit name them."""
+def admission_of(scope: Scope) -> Admission | None:
+    """Return how a request was let in, None when it was not (yet)."""
+    return scope.get(ADMISSION)  # type: ignore[return-value]
+
+
+def caller(request: Request[Any, Guarded, State]) -> Guarded:
+    """Return what the caller may do."""
     return request.auth
 
 
-def _given_key(connection: Connection) -> str:
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    return connection.headers.get("x-api-key", "")
+def keep_gate(state: State, container: Container) -> None:
+    """Give an application what `admit` needs."""
+    state.access = container.access()
+    state.guarded = container.guarded
+
+
+def _peer_of(connection: Connection) -> Peer:
+    if connection.scope.get(_TRUSTED):
+        return _OWNERS_SOCKET
+    client = connection.scope.get("client")
+    return _network_peer(client[0] if client else "")
+
+
+@lru_cache(maxsize=1024)
+def _network_peer(address: str) -> Peer:
+    return Peer(address, is_local=is_loopback(address))
 
 
 def _refuse_foreign_pages(connection: Connection) -> None:
@@ -75,10 +124,10 @@ def _refuse_foreign_pages(connection: Connection) -> None:
     A browser can be led to loopback by a rebound DNS name (Host) or from another site (Origin).
     """
     host = connection.headers.get("host")
-    if host is not None and _hostname(f"//{host}") not in LOOPBACK:
+    if host is not None and not is_loopback(_hostname(f"//{host}")):
         raise PermissionDeniedException("without an API key the Host must be localhost")
     origin = connection.headers.get("origin")
-    if origin is not None and _hostname(origin) not in LOOPBACK:
+    if origin is not None and not is_loopback(_hostname(origin)):
         raise PermissionDeniedException("without an API key other web sites may not call")
 
 

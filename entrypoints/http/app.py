@@ -6,16 +6,19 @@ import asyncio
 from importlib.metadata import PackageNotFoundError, version
 
 from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from prometheus_client import CollectorRegistry
 
+from application.permits import Operation
 from container import Container
 from entrypoints.http import (
     feed,
     graph,
+    keys,
     memories,
     namespaces,
     operations,
@@ -23,7 +26,8 @@ from entrypoints.http import (
     seed,
     transfer,
 )
-from entrypoints.http.access import admit, caller
+from entrypoints.http.access import admit, caller, keep_gate, needs
+from entrypoints.http.headers import finish_headers
 from entrypoints.http.metrics import Measured
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
@@ -36,6 +40,7 @@ GROUPS = (
     ("namespaces", namespaces.ROUTES),
     ("feed", feed.ROUTES),
     ("transfer", transfer.ROUTES),
+    ("keys", keys.ROUTES),
     ("operations", operations.ROUTES),
 )
 
@@ -54,11 +59,13 @@ def create_app(container: Container) -> Litestar:
             Router("/", route_handlers=seed.ROUTES),
         ],
         dependencies={
-            "container": Provide(lambda: container, sync_to_thread=False),
-            "caller": Provide(caller, sync_to_thread=False),
+            "soma": Provide(caller, sync_to_thread=False),
+            "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
         middleware=[Measured(registry), Traced()],
+        before_send=[finish_headers],
+        cors_config=_cors(settings.cors_origins),
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
@@ -66,9 +73,22 @@ def create_app(container: Container) -> Litestar:
         logging_config=None,
     )
     app.state.registry = registry
-    app.state.bootstrap_key = settings.bootstrap_key
+    app.state.import_line_bytes_max = settings.import_line_bytes_max
+    keep_gate(app.state, container)
     app.state.stopping = asyncio.Event()
     return app
+
+
+def _cors(origins: str | None) -> CORSConfig | None:
+    """Let pages of these origins call, and of no other; without any there is no CORS at all."""
+    if origins is None:
+        return None
+    return CORSConfig(
+        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-Match"],
+        expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
+    )
 
 
 def _document() -> OpenAPIConfig:
@@ -79,7 +99,9 @@ def _document() -> OpenAPIConfig:
             "A memory for AI agents: it stores, recalls, forgets, and says why. "
             "Every error is an `application/problem+json` (RFC 9457)."
         ),
-        path="/schema",
+        openapi_router=Router(
+            "/schema", route_handlers=[], opt=needs(Operation.READ_SCHEMA), include_in_schema=False
+        ),
         render_plugins=[JsonRenderPlugin(path=["/openapi.json", "/"])],
         use_handler_docstrings=True,
         components=Components(

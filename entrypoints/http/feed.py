@@ -13,9 +13,11 @@ from litestar.datastructures import State
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
+from application.permits import Operation
 from domain.errors import InvalidInput
 from domain.events import Event, FeedPosition
-from domain.namespace import DEFAULT_NAMESPACE, parse_namespace
+from domain.namespace import parse_namespace
+from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import SpaceParameter
@@ -25,11 +27,13 @@ T = TypeVar("T")
 _SEQ_DIGITS_MAX = 18
 
 
-@get("/events", media_type="text/event-stream", responses=documented(400))
+@get(
+    "/events", opt=needs(Operation.WATCH), media_type="text/event-stream", responses=documented(400)
+)
 async def events(
-    container: Soma,
+    soma: Soma,
     state: State,
-    namespace: SpaceParameter = DEFAULT_NAMESPACE,
+    namespace: SpaceParameter = None,
     last_event_id: Annotated[
         str | None, HeaderParameter(name="Last-Event-ID", description="resume after `epoch:seq`")
     ] = None,
@@ -40,7 +44,7 @@ async def events(
 ) -> Stream:
     """Follow the change feed of one exact namespace from its first event, or from a position."""
     position = _position(last_event_id or after)
-    feed = container.watch()(parse_namespace(namespace), after=position)
+    feed = soma.watch(parse_namespace(namespace or soma.home), after=position)
     return Stream(
         _lines(feed, state.stopping),
         media_type="text/event-stream",

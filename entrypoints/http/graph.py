@@ -8,10 +8,12 @@ from typing import Annotated
 from litestar import delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from application.permits import Operation
 from domain.link import Direction, Link, Neighbor, Path
 from domain.memory import MemoryId
+from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Caller, Soma
+from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import LinkBody
 from entrypoints.http.schemas_recall import LimitParameter
 
@@ -27,38 +29,38 @@ class Neighborhood:
     items: tuple[Neighbor, ...]
 
 
-@post("/links", status_code=201, responses=documented(400, 404, 413))
-async def connect(data: JSONBody[LinkBody], container: Soma, caller: Caller) -> Link:
+@post("/links", opt=needs(Operation.CONNECT), status_code=201, responses=documented(400, 404, 413))
+async def connect(data: JSONBody[LinkBody], soma: Soma) -> Link:
     """Link two memories, or change the link they have."""
-    link: Link = await container.connect()(
+    link: Link = await soma.connect(
         source=MemoryId(data.source),
         target=MemoryId(data.target),
         type=data.type,
         weight=data.weight,
         properties=data.properties,
-        actor=caller,
     )
     return link
 
 
-@delete("/links", responses=documented(400, 404))
+@delete("/links", opt=needs(Operation.DISCONNECT), responses=documented(400, 404))
 async def disconnect(
     source: FromQuery[str],
     target: FromQuery[str],
     link_type: Annotated[str, QueryParameter(name="type", description="the link's type")],
-    container: Soma,
-    caller: Caller,
+    soma: Soma,
 ) -> None:
     """Remove one link."""
-    await container.disconnect()(
-        source=MemoryId(source), target=MemoryId(target), type=link_type, actor=caller
-    )
+    await soma.disconnect(source=MemoryId(source), target=MemoryId(target), type=link_type)
 
 
-@get("/memories/{memory_id:str}/neighbors", responses=documented(400, 404))
+@get(
+    "/memories/{memory_id:str}/neighbors",
+    opt=needs(Operation.NEIGHBORS),
+    responses=documented(400, 404),
+)
 async def neighbors(
     memory_id: FromPath[str],
-    container: Soma,
+    soma: Soma,
     *,
     link_type: TypeParameter = None,
     direction: FromQuery[Direction] = Direction.BOTH,
@@ -66,24 +68,24 @@ async def neighbors(
     limit: LimitParameter = 100,
 ) -> Neighborhood:
     """Return what is linked to a memory, breadth first."""
-    found = await container.neighbors()(
+    found = await soma.neighbors(
         MemoryId(memory_id), type=link_type, direction=direction, depth=depth, limit=limit
     )
     return Neighborhood(found)
 
 
-@get("/paths", responses=documented(400, 404))
+@get("/paths", opt=needs(Operation.FIND_PATH), responses=documented(400, 404))
 async def find_path(
     source: FromQuery[str],
     target: FromQuery[str],
-    container: Soma,
+    soma: Soma,
     link_type: TypeParameter = None,
     weighted: Annotated[
         bool, QueryParameter(description="least sum of 1/weight instead of fewest hops")
     ] = False,
 ) -> Path:
     """Return the shortest path along the direction of the links."""
-    return await container.find_path()(
+    return await soma.find_path(
         source=MemoryId(source), target=MemoryId(target), type=link_type, weighted=weighted
     )
 

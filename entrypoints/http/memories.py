@@ -11,12 +11,14 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
+from application.permits import Operation
 from domain.draft import Page, Remembered
 from domain.errors import InvalidInput
 from domain.memory import Memory, MemoryId, MemoryVersion
 from domain.namespace import Scope, parse_namespace
+from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Caller, Soma
+from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import RememberBatchBody, RememberBody, ReviseBody
 from entrypoints.http.schemas_recall import (
     CursorParameter,
@@ -49,6 +51,7 @@ class RememberedBatch:
 
 @post(
     "/memories",
+    opt=needs(Operation.REMEMBER),
     status_code=201,
     responses={
         **documented(400, 404, 409, 413),
@@ -57,41 +60,43 @@ class RememberedBatch:
 )
 async def remember(
     data: JSONBody[RememberBody],
-    container: Soma,
-    caller: Caller,
+    soma: Soma,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Remembered]:
     """Store one memory, or return the one with the same content."""
     return stored(
-        await container.remember()(
-            data.draft(), wait=data.wait, actor=caller, idempotency_key=idempotency_key
-        )
+        await soma.remember(data.draft(soma.home), wait=data.wait, idempotency_key=idempotency_key)
     )
 
 
-@post("/memories/batch", status_code=200, responses=documented(400, 404, 409, 413))
+@post(
+    "/memories/batch",
+    opt=needs(Operation.REMEMBER),
+    status_code=200,
+    responses=documented(400, 404, 409, 413),
+)
 async def remember_batch(
     data: JSONBody[RememberBatchBody],
-    container: Soma,
-    caller: Caller,
+    soma: Soma,
     idempotency_key: IdempotencyKey = None,
 ) -> RememberedBatch:
     """Store up to 1000 memories in one transaction, or none."""
-    results = await container.remember_batch()(
-        data.drafts(), wait=data.wait, actor=caller, idempotency_key=idempotency_key
+    results = await soma.remember_batch(
+        data.drafts(soma.home), wait=data.wait, idempotency_key=idempotency_key
     )
     return RememberedBatch(results)
 
 
 @get(
     "/memories",
+    opt=needs(Operation.LIST_MEMORIES),
     responses=documented(400),
     dependencies={"asked": Provide(ListParameters, sync_to_thread=False)},
 )
-async def list_memories(asked: NamedDependency[ListParameters], container: Soma) -> Page[Memory]:
+async def list_memories(asked: NamedDependency[ListParameters], soma: Soma) -> Page[Memory]:
     """List memories, newest first."""
-    return await container.list_memories()(
-        scope=Scope(parse_namespace(asked.namespace), asked.reach),
+    return await soma.list_memories(
+        scope=Scope(parse_namespace(asked.namespace or soma.home), asked.reach),
         filter=asked.filter(),
         as_of=asked.as_of,
         include_expired=asked.include_expired,
@@ -100,52 +105,56 @@ async def list_memories(asked: NamedDependency[ListParameters], container: Soma)
     )
 
 
-@get("/memories/{memory_id:str}", responses=documented(400, 404))
+@get("/memories/{memory_id:str}", opt=needs(Operation.SHOW), responses=documented(400, 404))
 async def show(
-    memory_id: FromPath[str], container: Soma, known_at: TimeParameter = None
+    memory_id: FromPath[str], soma: Soma, known_at: TimeParameter = None
 ) -> Response[Memory]:
     """Show one memory, as it is or as Soma knew it at `known_at`."""
-    memory = await container.show()(MemoryId(memory_id), known_at=known_at)
+    memory = await soma.show(MemoryId(memory_id), known_at=known_at)
     return Response(memory, headers={"ETag": _etag(memory)})
 
 
-@patch("/memories/{memory_id:str}", responses=documented(400, 404, 412, 413))
+@patch(
+    "/memories/{memory_id:str}",
+    opt=needs(Operation.REVISE),
+    responses=documented(400, 404, 412, 413),
+)
 async def revise(
     memory_id: FromPath[str],
     data: JSONBody[ReviseBody],
-    container: Soma,
-    caller: Caller,
+    soma: Soma,
     if_match: IfMatch = None,
 ) -> Response[Remembered]:
     """Change fields; the version before stays in the history."""
-    revised = await container.revise()(
+    revised = await soma.revise(
         MemoryId(memory_id),
         data.changes(),
         expected_version=_expected(if_match),
         wait=data.wait,
-        actor=caller,
     )
     return Response(revised, headers={"ETag": _etag(revised.memory)})
 
 
-@delete("/memories/{memory_id:str}", responses=documented(400, 404))
-async def forget(
-    memory_id: FromPath[str], container: Soma, caller: Caller, erase: FromQuery[bool] = False
-) -> None:
+@delete("/memories/{memory_id:str}", opt=needs(Operation.FORGET), responses=documented(400, 404))
+async def forget(memory_id: FromPath[str], soma: Soma, erase: FromQuery[bool] = False) -> None:
     """Forget a memory at once and for good; `erase` also removes its content and history."""
-    use_case = container.erase() if erase else container.forget()
-    await use_case(MemoryId(memory_id), actor=caller)
+    use_case = soma.erase if erase else soma.forget
+    await use_case(MemoryId(memory_id))
 
 
-@get("/memories/{memory_id:str}/history", responses=documented(400, 404))
+@get(
+    "/memories/{memory_id:str}/history",
+    opt=needs(Operation.HISTORY),
+    responses=documented(400, 404),
+)
 async def history(
     memory_id: FromPath[str],
-    container: Soma,
+    soma: Soma,
     limit: LimitParameter = 100,
     cursor: CursorParameter = None,
 ) -> Page[MemoryVersion]:
     """List every version, newest first, also of a forgotten memory."""
-    return await container.history()(MemoryId(memory_id), limit=limit, cursor=cursor)
+    return await soma.history(MemoryId(memory_id), limit=limit, cursor=cursor)
 
 
 def stored(remembered: Remembered) -> Response[Remembered]:

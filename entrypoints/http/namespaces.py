@@ -9,10 +9,12 @@ from typing import Annotated
 from litestar import delete, get, patch
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from application.permits import Operation
 from domain.draft import Page
 from domain.namespace import Namespace, NamespaceStats, parse_namespace
+from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Caller, Soma
+from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import NamespaceBody
 from entrypoints.http.schemas_recall import CursorParameter, LimitParameter
 
@@ -24,39 +26,44 @@ class ErasedNamespace:
     erased: int
 
 
-@get("/namespaces", responses=documented(400))
+@get("/namespaces", opt=needs(Operation.LIST_NAMESPACES), responses=documented(400))
 async def list_namespaces(
-    container: Soma,
+    soma: Soma,
     under: Annotated[str | None, QueryParameter(description="only this subtree")] = None,
     limit: LimitParameter = 100,
     cursor: CursorParameter = None,
 ) -> Page[NamespaceStats]:
     """List namespaces in path order."""
-    return await container.list_namespaces()(
+    return await soma.list_namespaces(
         under=None if under is None else parse_namespace(under, "under"),
         limit=limit,
         cursor=cursor,
     )
 
 
-@get("/namespaces/{path:path}", responses=documented(400, 404))
-async def show_namespace(path: FromPath[Path], container: Soma) -> NamespaceStats:
+@get("/namespaces/{path:path}", opt=needs(Operation.SHOW_NAMESPACE), responses=documented(400, 404))
+async def show_namespace(path: FromPath[Path], soma: Soma) -> NamespaceStats:
     """Show what a namespace holds, its lag and its own policy."""
-    return await container.show_namespace()(_namespace(path))
+    return await soma.show_namespace(_namespace(path))
 
 
-@patch("/namespaces/{path:path}", responses=documented(400))
+@patch("/namespaces/{path:path}", opt=needs(Operation.SET_POLICY), responses=documented(400))
 async def set_policy(
-    path: FromPath[Path], data: JSONBody[NamespaceBody], container: Soma, caller: Caller
+    path: FromPath[Path], data: JSONBody[NamespaceBody], soma: Soma
 ) -> NamespaceStats:
     """Replace a namespace's own policy; an absent namespace comes into being."""
-    return await container.set_policy()(_namespace(path), data.policy.policy(), actor=caller)
+    return await soma.set_policy(_namespace(path), data.policy.policy())
 
 
-@delete("/namespaces/{path:path}", status_code=200, responses=documented(400, 404))
-async def erase_namespace(path: FromPath[Path], container: Soma, caller: Caller) -> ErasedNamespace:
+@delete(
+    "/namespaces/{path:path}",
+    opt=needs(Operation.ERASE_NAMESPACE),
+    status_code=200,
+    responses=documented(400, 404),
+)
+async def erase_namespace(path: FromPath[Path], soma: Soma) -> ErasedNamespace:
     """Erase every memory of a namespace and of everything below it."""
-    return ErasedNamespace(await container.erase_namespace()(_namespace(path), actor=caller))
+    return ErasedNamespace(await soma.erase_namespace(_namespace(path)))
 
 
 def _namespace(path: FromPath[Path]) -> Namespace:

@@ -11,10 +11,12 @@ from litestar.params import QueryParameter
 from prometheus_client import CollectorRegistry
 
 from application.maintain import Check
+from application.permits import Operation
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
+from entrypoints.http.access import is_open, needs
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Soma
+from entrypoints.http.requests import Health, Soma
 from entrypoints.http.schemas_recall import ScopeParameter
 
 READY = "ok"
@@ -64,22 +66,22 @@ class Diagnosis:
     settings: dict[str, object]
 
 
-@get("/healthz", security=[])
+@get("/healthz", opt=is_open(), security=[])
 async def healthz() -> Liveness:
     """Tell that the process answers."""
     return Liveness(READY)
 
 
-@get("/readyz", security=[])
-async def readyz(container: Soma) -> Response[Readiness]:
+@get("/readyz", opt=is_open(), security=[])
+async def readyz(health: Health) -> Response[Readiness]:
     """Tell whether requests can be served: 503 when the store does not answer."""
-    dependencies = await container.diagnose().health()
+    dependencies = await health()
     ready = dependencies["store"] == READY
     status = READY if ready else "unavailable"
     return Response(Readiness(status, dependencies), status_code=200 if ready else 503)
 
 
-@get("/metrics", media_type="text/plain")
+@get("/metrics", opt=needs(Operation.READ_METRICS), media_type="text/plain")
 async def metrics(state: State) -> Response[bytes]:
     """Return counters and timings in Prometheus' text format."""
     return metrics_text(state.registry)
@@ -95,41 +97,48 @@ def metrics_text(registry: CollectorRegistry) -> Response[bytes]:
     )
 
 
-@post("/maintenance/reconcile", status_code=200, responses=documented(400))
+@post(
+    "/maintenance/reconcile",
+    opt=needs(Operation.RECONCILE),
+    status_code=200,
+    responses=documented(400),
+)
 async def reconcile(
-    container: Soma,
+    soma: Soma,
     check: Annotated[bool, QueryParameter(description="only look, change nothing")] = False,
 ) -> Findings:
     """Compare everything derived with the canonical rows, and rebuild it."""
-    return Findings(await container.reconcile()(check=check))
+    return Findings(await soma.reconcile(check=check))
 
 
-@post("/maintenance/reindex", status_code=200, responses=documented(400))
+@post(
+    "/maintenance/reindex", opt=needs(Operation.REINDEX), status_code=200, responses=documented(400)
+)
 async def reindex(
-    container: Soma,
+    soma: Soma,
     model: Annotated[
         str | None, QueryParameter(description="the embedder to change to, without downtime")
     ] = None,
 ) -> Queued:
     """Queue every vector that is missing."""
-    return Queued(await container.reindex()(model))
+    return Queued(await soma.reindex(model))
 
 
-@get("/doctor", responses=documented())
-async def doctor(container: Soma) -> Diagnosis:
+@get("/doctor", opt=needs(Operation.DIAGNOSE), responses=documented())
+async def doctor(soma: Soma) -> Diagnosis:
     """Ask everything Soma depends on whether it works."""
-    return Diagnosis(await container.diagnose()(), container.shown_settings())
+    return Diagnosis(await soma.diagnose(), dict(soma.shown_settings()))
 
 
-@get("/stats/pending", responses=documented(400))
+@get("/stats/pending", opt=needs(Operation.PENDING), responses=documented(400))
 async def pending(
-    container: Soma,
+    soma: Soma,
     namespace: Annotated[str | None, QueryParameter(description="everywhere when absent")] = None,
     reach: ScopeParameter = ScopeKind.EXACT,
 ) -> PendingVectors:
     """Count the vectors that are still missing."""
     wanted = None if namespace is None else Scope(parse_namespace(namespace), reach)
-    return PendingVectors(await container.pending()(wanted))
+    return PendingVectors(await soma.pending(wanted))
 
 
 ROUTES = [reconcile, reindex, doctor, pending]

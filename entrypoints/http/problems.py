@@ -15,8 +15,9 @@ from litestar.openapi import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 from msgspec import Meta
 
-from domain.errors import AccessDenied, InvalidInput, SomaError, TooLarge, Unavailable
+from domain.errors import AccessDenied, InvalidInput, RateLimited, SomaError, TooLarge, Unavailable
 from entrypoints.errors import outcome_of
+from entrypoints.http.headers import refusal_headers
 from entrypoints.http.requests import refusal
 
 PROBLEM_JSON = "application/problem+json"
@@ -55,7 +56,7 @@ def documented(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=PROBLEM_JSON,
             generate_examples=False,
         )
-        for status in (*statuses, 401, 503)
+        for status in (*statuses, 401, 403, 429, 503)
     }
 
 
@@ -72,6 +73,8 @@ def refused(_: AnyRequest, error: SomaError) -> Response[Problem]:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, AccessDenied):
         headers["WWW-Authenticate"] = 'Bearer realm="soma"'
+    if isinstance(error, RateLimited):
+        headers |= refusal_headers(error)
     return _answer(
         outcome.status, outcome.slug, outcome.title, str(error), fields=fields, headers=headers
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -14,22 +15,22 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter, SkipValidation
 
-from container import Container
+from application.guarded import Guarded
 from domain.errors import InvalidInput
 
 T = TypeVar("T")
 
 QUERY_FIELDS_MAX = 1000
 
-#: What handlers ask for by the names `container` and `caller`.
-Soma = NamedDependency[SkipValidation[Container]]
-Caller = NamedDependency[SkipValidation[str]]
+#: What handlers ask for by the names `soma` and `health`.
+Soma = NamedDependency[SkipValidation[Guarded]]
+Health = NamedDependency[SkipValidation[Callable[[], Awaitable[dict[str, str]]]]]
 
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>[^`]*)`")
 
 
-class StrictRequest(Request[Any, str, State]):
+class StrictRequest(Request[Any, Guarded, State]):
     """A request whose JSON body is decoded straight into the handler's type, without coercion.
 
     Litestar itself would convert the decoded body leniently (`"5"` for 5, `1` for true).

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from domain.draft import KEEP, Changes, Draft, Keep, NewLink, Wait
 from domain.errors import InvalidInput
 from domain.memory import Kind, MemoryId, Source
-from domain.namespace import DEFAULT_NAMESPACE, NamespacePolicy
+from domain.namespace import Namespace, NamespacePolicy
 from entrypoints.http.vectors import GivenVector, vector_values
 
 T = TypeVar("T")
@@ -21,7 +21,11 @@ Time = Annotated[
     Meta(tz=True, description="RFC 3339 with an offset", examples=["2026-01-31T12:00:00Z"]),
 ]
 Space = Annotated[
-    str, Meta(description="1 to 16 segments joined by `/`", examples=["acme/support/alice"])
+    str,
+    Meta(
+        description="1 to 16 segments joined by `/`; absent: `default`, or where the key is bound",
+        examples=["acme/support/alice"],
+    ),
 ]
 Content = Annotated[
     str, Meta(description="the text to remember", examples=["Alice prefers e-mail to calls."])
@@ -79,7 +83,7 @@ class DraftBody(Body):
     """One memory to store. Of `ttl_seconds` and `expires_at` at most one may be given."""
 
     content: Content
-    namespace: Space = DEFAULT_NAMESPACE
+    namespace: Space | UnsetType = UNSET
     kind: Kind | None = None
     payload: Payload | None = None
     tags: Tags | None = None
@@ -96,11 +100,14 @@ class DraftBody(Body):
     links: list[NewLinkBody] = field(default_factory=list)
     deduplicate: bool = True
 
-    def draft(self) -> Draft:
-        """Return it as the domain has it; raise `InvalidInput` for a vector that is none."""
+    def draft(self, home: Namespace) -> Draft:
+        """Return it as the domain has it; raise `InvalidInput` for a vector that is none.
+
+        `home` is where it goes without a namespace.
+        """
         return Draft(
             content=self.content,
-            namespace=self.namespace,
+            namespace=given_or(self.namespace, home),
             kind=self.kind,
             payload=self.payload,
             tags=self.tags,
@@ -131,12 +138,12 @@ class RememberBatchBody(Body):
     memories: list[DraftBody]
     wait: Wait = Wait.INDEXED
 
-    def drafts(self) -> list[Draft]:
+    def drafts(self, home: Namespace) -> list[Draft]:
         """Return them as the domain has them; a refusal names the index."""
         drafts = []
         for index, memory in enumerate(self.memories):
             try:
-                drafts.append(memory.draft())
+                drafts.append(memory.draft(home))
             except InvalidInput as error:
                 raise error.within(f"memories[{index}]") from error
         return drafts
@@ -214,6 +221,11 @@ class NamespaceBody(Body):
     """A change of a namespace: its own policy is replaced as a whole."""
 
     policy: PolicyBody
+
+
+def given_or(value: str | UnsetType, home: Namespace) -> str:
+    """Return the namespace that was given, or the one that is meant without."""
+    return home if isinstance(value, UnsetType) else value
 
 
 def _kept(value: T | UnsetType) -> T | Keep:

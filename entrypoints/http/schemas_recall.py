@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar.params import FromQuery, QueryParameter
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from domain.errors import InvalidInput
 from domain.filter import Box, Condition, Filter, parse_box, parse_where
 from domain.memory import Kind, check_time, checked_text
-from domain.namespace import DEFAULT_NAMESPACE, Scope, ScopeKind, parse_namespace
+from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace
 from domain.recall import RecallAnswer, RecallQuery
 from entrypoints.http.requests import decoded
-from entrypoints.http.schemas import Body, Coordinate, SourceBody, Space, Tags, Time
+from entrypoints.http.schemas import Body, Coordinate, SourceBody, Space, Tags, Time, given_or
 from entrypoints.http.vectors import GivenVector, vector_values
 
 QUERIES_MAX = 100
@@ -28,7 +28,10 @@ Where = Annotated[
         examples=[{"turn": {"gte": 3}, "channel": "chat"}],
     ),
 ]
-SpaceParameter = Annotated[str, QueryParameter(description="a namespace path")]
+SpaceParameter = Annotated[
+    str | None,
+    QueryParameter(description="a namespace path; absent: `default`, or where the key is bound"),
+]
 ScopeParameter = Annotated[
     ScopeKind,
     QueryParameter(name="scope", description="`exact`, or `subtree` for everything below it too"),
@@ -58,7 +61,7 @@ class RecallBody(Body):
 
     query: Annotated[str, Meta(examples=["How does Alice want to be contacted?"])] | None = None
     vector: GivenVector | None = None
-    namespace: Space = DEFAULT_NAMESPACE
+    namespace: Space | UnsetType = UNSET
     scope: ScopeKind = ScopeKind.EXACT
     k: Annotated[int, Meta(description="1 to 1000", examples=[10])] = 10
     kinds: list[Kind] = field(default_factory=list)
@@ -83,12 +86,15 @@ class RecallBody(Body):
     ] = 0
     budget_tokens: Annotated[int, Meta(examples=[800])] | None = None
 
-    def asked(self) -> RecallQuery:
-        """Return it as the domain has it; raise `InvalidInput` naming the field."""
+    def asked(self, home: Namespace) -> RecallQuery:
+        """Return it as the domain has it; raise `InvalidInput` naming the field.
+
+        `home` is where the question goes without a namespace.
+        """
         return RecallQuery(
             text=self.query,
             vector=None if self.vector is None else vector_values(self.vector),
-            scope=Scope(parse_namespace(self.namespace), self.scope),
+            scope=Scope(parse_namespace(given_or(self.namespace, home)), self.scope),
             filter=self._filter(),
             k=self.k,
             as_of=self.as_of,
@@ -124,14 +130,14 @@ class RecallBatchBody(Body):
 
     queries: list[RecallBody]
 
-    def asked(self) -> list[RecallQuery]:
+    def asked(self, home: Namespace) -> list[RecallQuery]:
         """Return them as the domain has them; a refusal names the index."""
         if not 1 <= len(self.queries) <= QUERIES_MAX:
             raise InvalidInput("queries", f"must hold 1 to {QUERIES_MAX} questions")
         asked = []
         for index, query in enumerate(self.queries):
             try:
-                asked.append(query.asked())
+                asked.append(query.asked(home))
             except InvalidInput as error:
                 raise error.within(f"queries[{index}]") from error
         return asked
@@ -148,7 +154,7 @@ class RecallAnswers:
 class ListParameters:
     """Which memories to list: the filters of a recall as query parameters."""
 
-    namespace: SpaceParameter = DEFAULT_NAMESPACE
+    namespace: SpaceParameter = None
     reach: ScopeParameter = ScopeKind.EXACT
     kinds: Annotated[list[Kind] | None, QueryParameter(description="repeatable")] = None
     tags: Annotated[list[str] | None, QueryParameter(description="all of these; repeatable")] = None

@@ -162,10 +162,13 @@ _LINES: dict[str, type[MemoryLine | VersionLine | LinkLine]] = {
 }
 
 
-def read_line(number: int, line: bytes) -> ImportLine:
-    """Read one line; what cannot be read becomes a line that says why."""
+def read_line(number: int, line: bytes, home: Namespace) -> ImportLine:
+    """Read one line; what cannot be read becomes a line that says why.
+
+    `home` is where a draft goes that names no namespace.
+    """
     try:
-        return ImportLine(number, _record(line))
+        return ImportLine(number, _record(line, home))
     except InvalidInput as error:
         return ImportLine(number, None, str(error))
 
@@ -186,10 +189,10 @@ def written(record: ExportRecord) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
-def _record(line: bytes) -> ExportRecord | Draft:
+def _record(line: bytes, home: Namespace) -> ExportRecord | Draft:
     kind = decoded(line, _Typed).type
     if kind is None:
-        return decoded(line, DraftBody).draft()
+        return decoded(line, DraftBody).draft(home)
     if kind not in _LINES:
         raise InvalidInput("type", f"{kind!r} is not one of {', '.join(_LINES)}")
     return decoded(line, _LINES[kind]).record()

@@ -8,18 +8,20 @@ from typing import Annotated
 
 from litestar import Response, post
 from litestar.params import JSONBody
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from application.permits import Operation
 from domain.draft import Draft, Remembered
 from domain.errors import InvalidInput
 from domain.filter import parse_where
 from domain.memory import Kind
-from domain.namespace import DEFAULT_NAMESPACE
+from domain.namespace import Namespace
 from domain.recall import RecallAnswer, RecallQuery
+from entrypoints.http.access import needs
 from entrypoints.http.memories import stored
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Caller, Soma
-from entrypoints.http.schemas import Body, Coordinate, Payload, Space
+from entrypoints.http.requests import Soma
+from entrypoints.http.schemas import Body, Coordinate, Payload, Space, given_or
 from entrypoints.http.schemas_recall import RecallBody
 
 #: Where a payload keeps its text, the first that is there.
@@ -33,15 +35,15 @@ class StoreBody(Body):
     payload: Payload
     memory_type: Kind | None = None
     type: Kind | None = None
-    namespace: Space = DEFAULT_NAMESPACE
+    namespace: Space | UnsetType = UNSET
 
-    def draft(self) -> Draft:
-        """Return it as the domain has it."""
+    def draft(self, home: Namespace) -> Draft:
+        """Return it as the domain has it; `home` is where it goes without a namespace."""
         if self.memory_type and self.type and self.memory_type != self.type:
             raise InvalidInput("type", "contradicts memory_type")
         return Draft(
             content=_text(self.payload),
-            namespace=self.namespace,
+            namespace=given_or(self.namespace, home),
             kind=self.memory_type or self.type,
             payload=self.payload,
             coordinate=_numbers(self.coordinate),
@@ -54,9 +56,9 @@ class SeedRecallBody(RecallBody):
     top_k: Annotated[int, Meta(examples=[5])] | None = None
     filters: dict[str, str | int | float | bool | None] | None = None
 
-    def asked(self) -> RecallQuery:
+    def asked(self, home: Namespace) -> RecallQuery:
         """Return it as the domain has it; raise `InvalidInput` naming the field."""
-        query = super().asked()
+        query = super().asked(home)
         if self.top_k is not None:
             query = replace(query, k=self.top_k)
         if not self.filters:
@@ -68,16 +70,28 @@ class SeedRecallBody(RecallBody):
         return replace(query, filter=filter)
 
 
-@post("/store", status_code=201, tags=["seed manual"], responses=documented(400, 413))
-async def store(data: JSONBody[StoreBody], container: Soma, caller: Caller) -> Response[Remembered]:
+@post(
+    "/store",
+    opt=needs(Operation.REMEMBER),
+    status_code=201,
+    tags=["seed manual"],
+    responses=documented(400, 413),
+)
+async def store(data: JSONBody[StoreBody], soma: Soma) -> Response[Remembered]:
     """Store a payload at a coordinate (alias of POST /v1/memories)."""
-    return stored(await container.remember()(data.draft(), actor=caller))
+    return stored(await soma.remember(data.draft(soma.home)))
 
 
-@post("/recall", status_code=200, tags=["seed manual"], responses=documented(400, 413))
-async def seed_recall(data: JSONBody[SeedRecallBody], container: Soma) -> RecallAnswer:
+@post(
+    "/recall",
+    opt=needs(Operation.RECALL),
+    status_code=200,
+    tags=["seed manual"],
+    responses=documented(400, 413),
+)
+async def seed_recall(data: JSONBody[SeedRecallBody], soma: Soma) -> RecallAnswer:
     """Find memories (alias of POST /v1/recall)."""
-    return await container.recall()(data.asked())
+    return await soma.recall(data.asked(soma.home))
 
 
 def _text(payload: dict[str, object]) -> str:

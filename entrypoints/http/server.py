@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import ConfigurationError
+from entrypoints.credentials import is_loopback
 
 if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp
     from uvicorn import Server
 
+    from application.access import Access
     from container import Container
 
 BACKLOG = 512
@@ -43,7 +44,7 @@ async def serve_http(
     from entrypoints.http.access import over_socket
     from entrypoints.http.app import create_app
 
-    check_exposure(host, container.settings().bootstrap_key)
+    await check_exposure(host, container.access())
     app = create_app(container)
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(tcp_listener(host, port))
@@ -75,13 +76,14 @@ async def serve_socket(container: Container, socket_path: Path) -> AsyncIterator
             await caller.stop(task)
 
 
-def check_exposure(host: str, key: str | None) -> None:
-    """Refuse to be reachable from other machines without a key."""
-    if key or _is_loopback(host):
+async def check_exposure(host: str, access: Access) -> None:
+    """Refuse to be reachable from other machines as long as there is no key to ask for."""
+    if is_loopback(host) or await access.demands_keys():
         return
     raise ConfigurationError(
-        f"host {host!r} is reachable from other machines: "
-        "set SOMA_BOOTSTRAP_KEY (or SOMA_BOOTSTRAP_KEY_FILE), or listen on 127.0.0.1"
+        f"host {host!r} is reachable from other machines and there is no key: "
+        "set SOMA_BOOTSTRAP_KEY (or SOMA_BOOTSTRAP_KEY_FILE), make a key with `soma keys create`, "
+        "or listen on 127.0.0.1"
     )
 
 
@@ -199,15 +201,6 @@ def _unix_listener(path: Path) -> Iterator[socket.socket]:
             yield listener
         finally:
             path.unlink(missing_ok=True)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def url_of(listener: socket.socket) -> str:

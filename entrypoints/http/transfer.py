@@ -8,21 +8,24 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
+from litestar.openapi import spec
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIType,
-    Operation,
     RequestBody,
     Schema,
 )
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from application.guarded import Guarded
+from application.permits import Operation
 from domain.draft import Wait
-from domain.namespace import DEFAULT_NAMESPACE, Scope, ScopeKind, parse_namespace
+from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace
 from domain.transfer import ExportRecord, ImportLine, ImportReport
+from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Caller, Soma
+from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import ScopeParameter, SpaceParameter
 from entrypoints.http.schemas_transfer import read_line, written
 
@@ -31,21 +34,21 @@ CHUNK_BYTES = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@get("/export", media_type=NDJSON, responses=documented(400))
+@get("/export", opt=needs(Operation.EXPORT), media_type=NDJSON, responses=documented(400))
 async def export(
-    container: Soma,
-    namespace: SpaceParameter = DEFAULT_NAMESPACE,
+    soma: Soma,
+    namespace: SpaceParameter = None,
     reach: ScopeParameter = ScopeKind.EXACT,
     vectors: Annotated[bool, QueryParameter(description="add each memory's own vector")] = False,
 ) -> Stream:
     """Stream live memories, their earlier versions and links, one JSON object per line."""
-    records = container.export()(Scope(parse_namespace(namespace), reach), vectors=vectors)
+    records = soma.export(Scope(parse_namespace(namespace or soma.home), reach), vectors=vectors)
     first = await anext(records, None)
     return Stream(_chunks(first, records), media_type=NDJSON)
 
 
 @dataclass
-class ImportOperation(Operation):
+class ImportOperation(spec.Operation):
     """Documents the body, which the handler reads as a stream."""
 
     def __post_init__(self) -> None:
@@ -60,22 +63,20 @@ class ImportOperation(Operation):
 
 @post(
     "/import",
+    opt=needs(Operation.IMPORT_LINES),
     status_code=200,
     request_max_body_size=None,
     operation_class=ImportOperation,
     responses=documented(400),
 )
 async def import_lines(
-    request: Request[Any, str, State],
-    container: Soma,
-    caller: Caller,
+    request: Request[Any, Guarded, State],
+    soma: Soma,
     wait: Annotated[Wait, QueryParameter(description="`stored`: vectors follow")] = Wait.STORED,
 ) -> ImportReport:
     """Load NDJSON: lines of an export, or bodies of POST /v1/memories. Bad lines are reported."""
-    line_bytes_max = container.settings().import_line_bytes_max
-    return await container.import_lines()(
-        _import_lines(request.stream(), line_bytes_max), wait=wait, actor=caller
-    )
+    lines = _import_lines(request.stream(), request.app.state.import_line_bytes_max, soma.home)
+    return await soma.import_lines(lines, wait=wait)
 
 
 async def split_lines(
@@ -103,7 +104,7 @@ async def split_lines(
 
 
 async def _import_lines(
-    chunks: AsyncIterator[bytes], line_bytes_max: int
+    chunks: AsyncIterator[bytes], line_bytes_max: int, home: Namespace
 ) -> AsyncIterator[ImportLine]:
     async for number, line in split_lines(chunks, line_bytes_max):
         if line is None:
@@ -111,7 +112,7 @@ async def _import_lines(
             continue
         text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if text:
-            yield read_line(number, text)
+            yield read_line(number, text, home)
 
 
 async def _chunks(

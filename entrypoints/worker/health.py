@@ -8,8 +8,10 @@ from litestar import Litestar, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from application.permits import Operation
 from domain.errors import SomaError
-from entrypoints.http.access import admit
+from entrypoints.http.access import admit, keep_gate, needs
+from entrypoints.http.headers import finish_headers
 from entrypoints.http.operations import healthz, metrics_text, readyz
 from entrypoints.http.problems import HANDLERS
 
@@ -22,19 +24,20 @@ def health_app(container: Container, measures: Measures) -> Litestar:
     """Put the routes together for an opened container."""
     app = Litestar(
         route_handlers=[healthz, readyz, metrics],
-        dependencies={"container": Provide(lambda: container, sync_to_thread=False)},
+        dependencies={"health": Provide(lambda: container.diagnose().health, sync_to_thread=False)},
+        before_send=[finish_headers],
         guards=[admit],
         exception_handlers=HANDLERS,
         openapi_config=None,
         logging_config=None,
     )
-    app.state.bootstrap_key = container.settings().bootstrap_key
+    keep_gate(app.state, container)
     app.state.container = container
     app.state.measures = measures
     return app
 
 
-@get("/metrics", media_type="text/plain")
+@get("/metrics", opt=needs(Operation.READ_METRICS), media_type="text/plain")
 async def metrics(state: State) -> Response[bytes]:
     """Return counters and gauges; the lag is read when it is asked for."""
     try:

@@ -95,7 +95,8 @@ def _following(container: Container, observer: Observer) -> Loop:
 
 def _ingest(container: Container, observer: Observer) -> Loop:
     return Ingest(
-        remember=container.remember(),
+        access=container.access(),
+        guarded=container.guarded,
         source=container.message_source(),
         dead_letters=container.dead_letters(),
         read=read_draft,

@@ -33,7 +33,7 @@ async def run_worker(container: Container, *, ready: Callable[[str], None]) -> N
     from entrypoints.worker.observing import Measures
 
     settings = container.settings()
-    check_exposure(settings.worker_host, settings.bootstrap_key)
+    await check_exposure(settings.worker_host, container.access())
     measures = Measures(container.failure_log())
     loops = loops_of(container, measures.observer)
     app = health_app(container, measures)
