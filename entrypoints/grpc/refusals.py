@@ -68,13 +68,15 @@ def _bad_field(field: str, reason: str) -> Message:
     violation = error_details_pb2.BadRequest.FieldViolation(
         field=_short(field), description=_short(reason)
     )
-    return error_details_pb2.BadRequest(field_violations=[violation])
+    bad: Message = error_details_pb2.BadRequest(field_violations=[violation])
+    return bad
 
 
 def _retry(seconds: float) -> Message:
     whole = int(seconds)
     delay = Duration(seconds=whole, nanos=int((seconds - whole) * _NANOS))
-    return error_details_pb2.RetryInfo(retry_delay=delay)
+    retry: Message = error_details_pb2.RetryInfo(retry_delay=delay)
+    return retry
 
 
 def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> grpc.Status:
@@ -84,7 +86,8 @@ def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> grpc
         wrapped.Pack(detail)
         packed.append(wrapped)
     status = status_pb2.Status(code=code.value[0], message=_short(message), details=packed)
-    return rpc_status.to_status(status)
+    answer: grpc.Status = rpc_status.to_status(status)
+    return answer
 
 
 def _short(text: str) -> str:

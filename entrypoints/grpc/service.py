@@ -13,7 +13,7 @@ from domain.errors import InvalidInput, TooLarge
 from domain.events import FeedPosition
 from domain.link import Direction
 from domain.memory import MemoryId, check_time
-from domain.namespace import parse_namespace
+from domain.namespace import Namespace, parse_namespace
 from entrypoints.grpc import writing
 from entrypoints.grpc.admission import Gate, idempotency_key
 from entrypoints.grpc.reading import converted, fields_of, moment, read
@@ -43,7 +43,7 @@ class MemoryService(MemoryServiceServicer):
         self._batch_max = batch_max
         self._batch_bytes_max = batch_bytes_max
 
-    async def Store(self, request: wire.StoreRequest, context: Context) -> wire.StoreResponse:  # noqa: N802
+    async def Store(self, request: wire.StoreRequest, context: Context) -> wire.StoreResponse:
         """Store one memory, or return the one with the same content."""
         async with self._gate.unary(context, Operation.REMEMBER) as soma:
             values = fields_of(request.memory)
@@ -55,7 +55,7 @@ class MemoryService(MemoryServiceServicer):
             )
             return writing.stored_message(remembered)
 
-    async def StoreBatch(  # noqa: N802
+    async def StoreBatch(
         self, requests: AsyncIterator[wire.StoreBatchRequest], context: Context
     ) -> wire.StoreBatchResponse:
         """Store what the client streams in one transaction, or none of it."""
@@ -68,13 +68,13 @@ class MemoryService(MemoryServiceServicer):
                 results=[writing.stored_message(result) for result in results]
             )
 
-    async def Recall(self, request: wire.RecallRequest, context: Context) -> wire.RecallResponse:  # noqa: N802
+    async def Recall(self, request: wire.RecallRequest, context: Context) -> wire.RecallResponse:
         """Find the memories that answer a question."""
         async with self._gate.unary(context, Operation.RECALL) as soma:
             query = read(request, RecallBody).asked(soma.home)
             return writing.answer_message(await soma.recall(query))
 
-    async def Get(self, request: wire.GetRequest, context: Context) -> wire.GetResponse:  # noqa: N802
+    async def Get(self, request: wire.GetRequest, context: Context) -> wire.GetResponse:
         """Show one memory, as it is or as Soma knew it at a time."""
         async with self._gate.unary(context, Operation.SHOW) as soma:
             known_at = (
@@ -85,7 +85,7 @@ class MemoryService(MemoryServiceServicer):
             memory = await soma.show(MemoryId(request.id), known_at=known_at)
             return wire.GetResponse(memory=writing.memory_message(memory))
 
-    async def Revise(self, request: wire.ReviseRequest, context: Context) -> wire.ReviseResponse:  # noqa: N802
+    async def Revise(self, request: wire.ReviseRequest, context: Context) -> wire.ReviseResponse:
         """Change fields of a memory."""
         async with self._gate.unary(context, Operation.REVISE) as soma:
             body = _revision(request)
@@ -97,7 +97,7 @@ class MemoryService(MemoryServiceServicer):
                 memory=writing.memory_message(revised.memory), indexed=revised.indexed
             )
 
-    async def Forget(self, request: wire.ForgetRequest, context: Context) -> wire.ForgetResponse:  # noqa: N802
+    async def Forget(self, request: wire.ForgetRequest, context: Context) -> wire.ForgetResponse:
         """Forget a memory at once and for good, or erase it."""
         operation = Operation.ERASE if request.erase else Operation.FORGET
         async with self._gate.unary(context, operation) as soma:
@@ -105,7 +105,7 @@ class MemoryService(MemoryServiceServicer):
             await use_case(MemoryId(request.id))
             return wire.ForgetResponse()
 
-    async def Link(self, request: wire.LinkRequest, context: Context) -> wire.LinkResponse:  # noqa: N802
+    async def Link(self, request: wire.LinkRequest, context: Context) -> wire.LinkResponse:
         """Link two memories."""
         async with self._gate.unary(context, Operation.CONNECT) as soma:
             body = read(request, LinkBody)
@@ -118,7 +118,7 @@ class MemoryService(MemoryServiceServicer):
             )
             return wire.LinkResponse(link=writing.link_message(link))
 
-    async def Neighbors(  # noqa: N802
+    async def Neighbors(
         self, request: wire.NeighborsRequest, context: Context
     ) -> wire.NeighborsResponse:
         """Return what is linked to a memory."""
@@ -133,7 +133,7 @@ class MemoryService(MemoryServiceServicer):
             )
             return writing.neighbors_message(found)
 
-    async def Path(self, request: wire.PathRequest, context: Context) -> wire.PathResponse:  # noqa: N802
+    async def Path(self, request: wire.PathRequest, context: Context) -> wire.PathResponse:
         """Return the shortest path between two memories."""
         async with self._gate.unary(context, Operation.FIND_PATH) as soma:
             path = await soma.find_path(
@@ -144,7 +144,7 @@ class MemoryService(MemoryServiceServicer):
             )
             return writing.path_message(path)
 
-    async def Watch(  # noqa: N802
+    async def Watch(
         self, request: wire.WatchRequest, context: Context
     ) -> AsyncIterator[wire.WatchResponse]:
         """Follow the change feed of one exact namespace until the caller or the server stops."""
@@ -158,7 +158,7 @@ class MemoryService(MemoryServiceServicer):
                         yield writing.event_message(*item)
 
     async def _collected(
-        self, requests: AsyncIterator[wire.StoreBatchRequest], home: str
+        self, requests: AsyncIterator[wire.StoreBatchRequest], home: Namespace
     ) -> tuple[list[Draft], Wait]:
         """Read the stream as far as a batch may go; a refusal names the index."""
         drafts: list[Draft] = []

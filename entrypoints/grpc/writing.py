@@ -15,7 +15,11 @@ from domain.memory import Kind, Memory, Source
 from domain.recall import Hit, RecallAnswer
 from entrypoints.grpc.wire import memory_pb2 as wire
 
-_KINDS = {kind: wire.Kind.Value(f"KIND_{kind.name}") for kind in Kind}
+_KINDS: dict[Kind, wire.Kind] = {
+    Kind.EPISODIC: wire.KIND_EPISODIC,
+    Kind.SEMANTIC: wire.KIND_SEMANTIC,
+    Kind.PROCEDURAL: wire.KIND_PROCEDURAL,
+}
 
 
 def memory_message(memory: Memory) -> wire.Memory:
