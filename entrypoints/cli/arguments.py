@@ -192,6 +192,7 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     serve = _add(commands, "serve", "operations:serve", "serve the REST API")
     serve.add_argument("--host", help="default 127.0.0.1")
     serve.add_argument("--port", type=int, help="default 8420")
+    _add(commands, "mcp", "operations:mcp", "offer the memory as MCP tools over stdin and stdout")
     worker = _add(commands, "worker", "operations:worker", "relay, index, ingest and repair")
     worker.add_argument("--worker-host", help="address of health and metrics, default 127.0.0.1")
     worker.add_argument("--worker-port", type=int, help="default 8421")
