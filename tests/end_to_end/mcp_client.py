@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import mcp_types as types
 from mcp import Client, StdioServerParameters
-from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+from mcp.client.streamable_http import streamable_http_client
 
 from tests.end_to_end.http_server import ROOT
 
@@ -39,7 +40,7 @@ async def over_stdio(data: Path | None, **variables: str) -> AsyncIterator[Clien
 @asynccontextmanager
 async def over_http(url: str, headers: Mapping[str, str]) -> AsyncIterator[Client]:
     """Talk to /mcp of a server."""
-    async with create_mcp_http_client(headers=dict(headers)) as http:
+    async with httpx2.AsyncClient(headers=dict(headers), timeout=TIMEOUT_SECONDS) as http:
         transport = streamable_http_client(f"{url}/mcp", http_client=http)
         async with Client(transport, read_timeout_seconds=TIMEOUT_SECONDS) as client:
             yield client
