@@ -214,6 +214,7 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     grpc = _add(commands, "grpc", "operations:grpc", "serve gRPC, and nothing else")
     grpc.add_argument("--grpc-host", help="default 127.0.0.1")
     grpc.add_argument("--grpc-port", type=int, help="default 8422")
+    _add(commands, "mcp", "operations:mcp", "offer the memory as MCP tools over stdin and stdout")
     worker = _add(commands, "worker", "operations:worker", "relay, index, ingest and repair")
     worker.add_argument("--worker-host", help="address of health and metrics, default 127.0.0.1")
     worker.add_argument("--worker-port", type=int, help="default 8421")

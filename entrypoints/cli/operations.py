@@ -134,6 +134,14 @@ async def grpc(options: argparse.Namespace) -> int:
     return 0
 
 
+async def mcp(options: argparse.Namespace) -> int:
+    """Speak MCP over stdin and stdout until stdin ends."""
+    from entrypoints.mcp.stdio import serve_stdio
+
+    await serve_stdio(options)
+    return 0
+
+
 async def worker(options: argparse.Namespace) -> int:
     """Relay, index, ingest and repair until told to stop; needs the server profile."""
     from container import build, running_worker
