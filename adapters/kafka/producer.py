@@ -100,7 +100,7 @@ class KafkaProducer:
         if self._producer is None:
             from confluent_kafka import Producer
 
-            self._producer = Producer(self._configuration())
+            self._producer = self._connection.traced(Producer(self._configuration()))
         return self._producer
 
     def _discard(self) -> None:

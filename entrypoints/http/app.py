@@ -10,7 +10,6 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from prometheus_client import CollectorRegistry
 
 from container import Container
 from entrypoints.http import (
@@ -24,7 +23,7 @@ from entrypoints.http import (
     transfer,
 )
 from entrypoints.http.access import admit, caller
-from entrypoints.http.metrics import Measured
+from entrypoints.http.observing import Observed, answer_with_request_id
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
 from entrypoints.http.tracing import Traced
@@ -46,7 +45,8 @@ def create_app(container: Container) -> Litestar:
     `app.state.stopping` is to be set when the server stops: it ends streams that would not.
     """
     settings = container.settings()
-    registry = CollectorRegistry()
+    log = container.failure_log()
+    tracing = container.tracing()
     app = Litestar(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
@@ -58,14 +58,15 @@ def create_app(container: Container) -> Litestar:
             "caller": Provide(caller, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[Measured(registry), Traced()],
+        middleware=[tracing.served, Traced(tracing), Observed(container.tallies(), log)],
+        before_send=[answer_with_request_id],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
         openapi_config=_document(),
         logging_config=None,
     )
-    app.state.registry = registry
+    app.state.log = log
     app.state.bootstrap_key = settings.bootstrap_key
     app.state.stopping = asyncio.Event()
     return app

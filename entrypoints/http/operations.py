@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import Response, get, post
-from litestar.datastructures import State
 from litestar.params import QueryParameter
-from prometheus_client import CollectorRegistry
 
 from application.maintain import Check
 from domain.namespace import Scope, ScopeKind, parse_namespace
@@ -16,6 +14,7 @@ from domain.ports import Finding
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import ScopeParameter
+from entrypoints.metrics.exposition import CONTENT_TYPE, exposition
 
 READY = "ok"
 
@@ -80,19 +79,10 @@ async def readyz(container: Soma) -> Response[Readiness]:
 
 
 @get("/metrics", media_type="text/plain")
-async def metrics(state: State) -> Response[bytes]:
-    """Return counters and timings in Prometheus' text format."""
-    return metrics_text(state.registry)
-
-
-def metrics_text(registry: CollectorRegistry) -> Response[bytes]:
-    """Write what a registry holds in Prometheus' text format."""
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-    return Response(
-        generate_latest(registry),
-        media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"),
-    )
+async def metrics(container: Soma) -> Response[bytes]:
+    """Return counters, timings and levels in Prometheus' text format."""
+    works = container.settings().profile == "embedded"
+    return Response(await exposition(container, backlogs=works), media_type=CONTENT_TYPE)
 
 
 @post("/maintenance/reconcile", status_code=200, responses=documented(400))

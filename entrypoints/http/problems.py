@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -94,14 +93,8 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
 
 def failed(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer 500 without internals; the log has the place, but no message that may hold content."""
-    import structlog
-
-    structlog.get_logger().error(
-        "http.failed",
-        error=type(error).__name__,
-        route=request.scope.get("path_template", ""),
-        stack="".join(traceback.format_tb(error.__traceback__)),
-    )
+    route = request.scope.get("path_template", "")
+    request.app.state.log.failed("http.failed", error, route=route)
     detail = "the server could not complete the request; its log says where"
     return _answer(500, "internal", "Something went wrong", detail)
 

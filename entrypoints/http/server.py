@@ -44,6 +44,7 @@ async def serve_http(
     from entrypoints.http.app import create_app
 
     check_exposure(host, container.settings().bootstrap_key)
+    container.failure_log().take_over()
     app = create_app(container)
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(tcp_listener(host, port))

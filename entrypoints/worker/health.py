@@ -5,42 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from litestar import Litestar, Response, get
-from litestar.datastructures import State
 from litestar.di import Provide
 
-from domain.errors import SomaError
 from entrypoints.http.access import admit
-from entrypoints.http.operations import healthz, metrics_text, readyz
+from entrypoints.http.observing import answer_with_request_id
+from entrypoints.http.operations import healthz, readyz
 from entrypoints.http.problems import HANDLERS
+from entrypoints.http.requests import Soma
+from entrypoints.metrics.exposition import CONTENT_TYPE, exposition
 
 if TYPE_CHECKING:
     from container import Container
-    from entrypoints.worker.observing import Measures
 
 
-def health_app(container: Container, measures: Measures) -> Litestar:
+def health_app(container: Container) -> Litestar:
     """Put the routes together for an opened container."""
     app = Litestar(
         route_handlers=[healthz, readyz, metrics],
         dependencies={"container": Provide(lambda: container, sync_to_thread=False)},
         guards=[admit],
+        before_send=[answer_with_request_id],
         exception_handlers=HANDLERS,
         openapi_config=None,
         logging_config=None,
     )
     app.state.bootstrap_key = container.settings().bootstrap_key
-    app.state.container = container
-    app.state.measures = measures
+    app.state.log = container.failure_log()
     return app
 
 
 @get("/metrics", media_type="text/plain")
-async def metrics(state: State) -> Response[bytes]:
-    """Return counters and gauges; the lag is read when it is asked for."""
-    try:
-        lags, pending = await state.container.backlogs()()
-    except SomaError:
-        pass  # The store is down: the counters tell, the gauges stay as they were.
-    else:
-        state.measures.note_backlog(lags, pending)
-    return metrics_text(state.measures.registry)
+async def metrics(container: Soma) -> Response[bytes]:
+    """Return counters, timings and levels; the lag is read when it is asked for."""
+    return Response(await exposition(container, backlogs=True), media_type=CONTENT_TYPE)
