@@ -101,7 +101,10 @@ class _Present:
         from prometheus_client.core import GaugeMetricFamily
 
         family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-        levels = self._levels.get(metric.family, {}) | self._tallies.levels(metric.family)
+        levels = {
+            **self._levels.get(metric.family, {}),
+            **self._tallies.levels(metric.family),
+        }
         for labels, value in levels.items():
             family.add_metric(labels, value)
         return family
