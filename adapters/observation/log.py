@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -49,14 +49,9 @@ class Log:
         """Tell whether such lines are written at all."""
         return self._level in {"debug", "info"}
 
-    @contextmanager
-    def about(self, **facts: str) -> Iterator[None]:
+    def about(self, **facts: str) -> AbstractContextManager[None]:
         """Let every line that is written in the block carry these facts."""
-        token = _context.set({**_context.get(), **facts})
-        try:
-            yield
-        finally:
-            _context.reset(token)
+        return _About(facts)
 
     def take_over(self) -> None:
         """Let warnings of libraries become lines of this kind; for a process that only serves."""
@@ -97,6 +92,23 @@ class Log:
         if traceparent is not None:
             _version, event["trace_id"], event["span_id"], _flags = traceparent.split("-")
         return event
+
+
+class _About(AbstractContextManager[None]):
+    """Written out, for every request enters one."""
+
+    __slots__ = ("_facts", "_token")
+
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self._facts = facts
+        self._token: Token[Mapping[str, str]] | None = None
+
+    def __enter__(self) -> None:
+        self._token = _context.set({**_context.get(), **self._facts})
+
+    def __exit__(self, *_: object) -> None:
+        assert self._token is not None
+        _context.reset(self._token)
 
 
 class _Foreign(logging.Handler):

@@ -42,23 +42,14 @@ class Meter:
         **kwargs: P.kwargs,
     ) -> T:
         """Return what the call returns; raise what it raises."""
-        if self.spans is None:
-            return await self._noted(family, labels, call, *args, **kwargs)
-        with self.spans.within(".".join(labels)):
-            return await self._noted(family, labels, call, *args, **kwargs)
-
-    async def _noted(
-        self,
-        family: str,
-        labels: Labels,
-        call: Callable[P, Awaitable[T]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+        spans = self.spans
         started = time.perf_counter()
         try:
-            answer = await call(*args, **kwargs)
+            if spans is None:
+                answer = await call(*args, **kwargs)
+            else:
+                with spans.within(".".join(labels)):
+                    answer = await call(*args, **kwargs)
         except BaseException as error:
             self.tallies.timed(family, labels, type(error), time.perf_counter() - started)
             raise
@@ -74,8 +65,8 @@ class _Observed(Generic[P, T]):
     use_case: Callable[P, Awaitable[T]]
     meter: Meter
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.meter.timed(USE_CASES, (self.name,), self.use_case, *args, **kwargs)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return self.meter.timed(USE_CASES, (self.name,), self.use_case, *args, **kwargs)
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.use_case, attribute)

@@ -66,10 +66,10 @@ def _timed_class(adapter: Hashable, base: type[_Timed]) -> type[_Timed]:
 
 
 def _timed_method(name: str) -> Callable[..., Awaitable[Any]]:
-    async def method(self: _Timed, *args: Any, **kwargs: Any) -> Any:
+    def method(self: _Timed, *args: Any, **kwargs: Any) -> Awaitable[Any]:
         labels = (self._name, self._prefix + name)
         call = getattr(self._port, name)
-        return await self._meter.timed(ADAPTERS, labels, call, *args, **kwargs)
+        return self._meter.timed(ADAPTERS, labels, call, *args, **kwargs)
 
     return method
 

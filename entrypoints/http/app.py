@@ -23,10 +23,9 @@ from entrypoints.http import (
     transfer,
 )
 from entrypoints.http.access import admit, caller
-from entrypoints.http.observing import Observed, answer_with_request_id
+from entrypoints.http.observing import Observed
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
-from entrypoints.http.tracing import Traced
 
 GROUPS = (
     ("memories", memories.ROUTES),
@@ -58,8 +57,7 @@ def create_app(container: Container) -> Litestar:
             "caller": Provide(caller, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[tracing.served, Traced(tracing), Observed(container.tallies(), log)],
-        before_send=[answer_with_request_id],
+        middleware=[tracing.served, Observed(container.tallies(), log, tracing)],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-import uuid
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from application.tracing import traced
+
 if TYPE_CHECKING:
-    from entrypoints.observation import Log, Tallies
+    from entrypoints.observation import Log, Tallies, Tracing
 
 REQUESTS = "http_request"
 REQUEST_ID = "X-Request-ID"
 _HEADER = b"x-request-id"
-_SANE = re.compile(rb"[A-Za-z0-9._:@+=/-]{1,128}")
-_KEY = "soma.request_id"
+_TRACEPARENT = b"traceparent"
+_SANE = re.compile(r"[A-Za-z0-9._:@+=/-]{1,128}")
 #: Asked by machines every few seconds: not worth a line unless they fail.
 _UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
 _FAILED = 500
@@ -27,22 +28,26 @@ _FAILED = 500
 class Observed(ASGIMiddleware):
     """Observe every request that reached a route; labels are templates, so they stay few."""
 
-    def __init__(self, tallies: Tallies, log: Log) -> None:
+    def __init__(self, tallies: Tallies, log: Log, tracing: Tracing) -> None:
         self._tallies = tallies
         self._log = log
+        self._tracing = tracing
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Pass the request on and note its status and duration."""
+        """Pass the request on in its trace, name it in the answer, note its status and duration."""
+        id = request_id(scope)
         status = 0
 
         async def observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], (_HEADER, id.encode())]
             await send(message)
 
         started = time.perf_counter()
-        with self._log.about(request_id=request_id(scope)):
+        trace = self._tracing.traceparent(_header(scope, _TRACEPARENT))
+        with traced(trace), self._log.about(request_id=id):
             try:
                 await next_app(scope, receive, observed)
             finally:
@@ -62,21 +67,17 @@ class Observed(ASGIMiddleware):
             )
 
 
-async def answer_with_request_id(message: Message, scope: Scope) -> None:
-    """Put the request's id into the head of its answer, whatever the answer is."""
-    if message["type"] == "http.response.start":
-        MutableScopeHeaders.from_message(message)[REQUEST_ID] = request_id(scope)
-
-
 def request_id(scope: Scope) -> str:
     """Return the caller's own id of the request where it is sane, else one made for it."""
-    facts = cast("dict[str, Any]", scope)
-    known: str | None = facts.get(_KEY)
-    if known is None:
-        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        known = given.decode() if _SANE.fullmatch(given) else uuid.uuid4().hex
-        facts[_KEY] = known
-    return known
+    given = _header(scope, _HEADER)
+    return given if given and _SANE.fullmatch(given) else secrets.token_hex(16)
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for known, value in scope["headers"]:
+        if known == name:
+            return value.decode("latin-1")
+    return None
 
 
 def _caller(scope: Scope) -> str | None:

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from domain.errors import AccessDenied, InvalidInput, SomaError, TooLarge, Unavailable
 from entrypoints.errors import outcome_of
+from entrypoints.http.observing import REQUEST_ID, request_id
 from entrypoints.http.requests import refusal
 
 PROBLEM_JSON = "application/problem+json"
@@ -88,6 +89,8 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
         detail = "; ".join(f"{f.field}: {f.message}" for f in fields) or error.detail
         return _answer(error.status_code, slug, title, detail, fields=fields)
     headers = {name: str(value) for name, value in (error.headers or {}).items()}
+    if not request.scope.get("path_template"):
+        headers[REQUEST_ID] = request_id(request.scope)  # nobody else: it has reached no route
     return _answer(error.status_code, slug, phrase, error.detail, headers=headers)
 
 

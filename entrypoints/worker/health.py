@@ -8,7 +8,6 @@ from litestar import Litestar, Response, get
 from litestar.di import Provide
 
 from entrypoints.http.access import admit
-from entrypoints.http.observing import answer_with_request_id
 from entrypoints.http.operations import healthz, readyz
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import Soma
@@ -24,7 +23,6 @@ def health_app(container: Container) -> Litestar:
         route_handlers=[healthz, readyz, metrics],
         dependencies={"container": Provide(lambda: container, sync_to_thread=False)},
         guards=[admit],
-        before_send=[answer_with_request_id],
         exception_handlers=HANDLERS,
         openapi_config=None,
         logging_config=None,
