@@ -48,7 +48,7 @@ METRICS = (
         "soma_job_seconds",
         "histogram",
         "Runs of jobs.",
-        ("job",),
+        ("name",),  # `job` is Prometheus' own label
         with_outcome=True,
     ),
     Metric(
