@@ -312,7 +312,6 @@ class Container(containers.DeclarativeContainer):
         options=providers.Callable(_kafka_options, settings),
         topic_prefix=settings.provided.kafka_topic_prefix,
         timeout_seconds=settings.provided.kafka_timeout_seconds,
-        traced=tracing.provided.produced,
     )
     topics = providers.Singleton(
         KafkaTopics,
@@ -323,7 +322,12 @@ class Container(containers.DeclarativeContainer):
     publisher = _watched(
         meter,
         "publisher",
-        providers.Singleton(KafkaPublisher, kafka, encode=providers.Object(encode_event)),
+        providers.Singleton(
+            KafkaPublisher,
+            kafka,
+            encode=providers.Object(encode_event),
+            traced=tracing.provided.produced,
+        ),
     )
     kafka_source = providers.Singleton(
         KafkaSource,

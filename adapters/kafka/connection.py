@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from confluent_kafka import Producer
+from typing import Any
 
 #: librdkafka's own default of 10 s would leave a broker that is back waiting.
 _RECONNECT_MAX_MS = 2000
@@ -17,10 +14,6 @@ _SOCKET_TIMEOUT_MS = 10_000
 _METADATA_REFRESH_MS = 30_000
 
 Configuration = dict[str, Any]
-
-
-def _as_it_is(producer: Producer) -> Producer:
-    return producer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +29,6 @@ class KafkaConnection:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     topic_prefix: str = ""
     timeout_seconds: float = 10.0
-    #: Makes a producer that tells traces of what it sends.
-    traced: Callable[[Producer], Producer] = _as_it_is
 
     def topic(self, name: str) -> str:
         """Return the name of a topic in the cluster."""
