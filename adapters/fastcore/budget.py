@@ -33,6 +33,11 @@ class Budget:
         """Tell whether anything more would make something leave."""
         return self._used_bytes >= self.limit_bytes
 
+    @property
+    def used_bytes(self) -> int:
+        """What all holders are charged for."""
+        return self._used_bytes
+
     def used_by(self, holder: Holder) -> int:
         """Return the bytes that one holder is charged for."""
         return sum(size for (owner, _), size in self._charges.items() if owner is holder)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TRACES_PATH = "/v1/traces"
+#: For one batch, with every retry: a collector that is away holds up the end of a process so long.
+_EXPORT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,5 +133,7 @@ class Tracing:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         return OTLPSpanExporter(
-            endpoint=self._settings.url, headers=dict(self._settings.header_fields), timeout=10
+            endpoint=self._settings.url,
+            headers=dict(self._settings.header_fields),
+            timeout=_EXPORT_SECONDS,
         )

@@ -83,4 +83,5 @@ def _header(scope: Scope, name: bytes) -> str | None:
 def _caller(scope: Scope) -> str | None:
     """Return the name of who is asking, None when nobody was let in."""
     auth = scope.get("auth")
-    return auth if auth is None or isinstance(auth, str) else str(auth.name)
+    name: str | None = auth if isinstance(auth, str) else getattr(auth, "name", None)
+    return name

@@ -66,7 +66,11 @@ async def _backlogs(container: Container) -> Levels:
 def _fastcore(container: Container) -> Levels:
     budget = container.budget()
     vectors, words = container.fast_core(), container.fast_words()
-    used = (("vectors", budget.used_by(vectors)), ("words", budget.used_by(words)))
+    # The vectors of a model that is being filled beside the chosen one count too.
+    used = (
+        ("vectors", budget.used_bytes - budget.used_by(words)),
+        ("words", budget.used_by(words)),
+    )
     rows = (("vectors", vectors.rows), ("words", words.rows))
     namespaces = (("vectors", vectors.namespaces), ("words", words.namespaces))
     return {

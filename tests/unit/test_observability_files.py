@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.observation.tallies import Tallies
 from entrypoints.metrics.catalogue import METRICS
-from entrypoints.metrics.exposition import registry_of
 from infra import engine
 from infra.up import SECRETS
 
@@ -24,7 +22,8 @@ FOLDER = ROOT / "infra/observability"
 RULES = FOLDER / "rules.yml"
 DASHBOARD = FOLDER / "grafana/dashboards/soma.json"
 DOCUMENT = ROOT / "docs/observability.md"
-SCRAPED = {"up"}
+#: Prometheus' own, and those of its library (on Linux).
+SCRAPED = {"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 #: Put there by Prometheus itself.
 TARGET_LABELS = {"job", "instance", "le"}
 
@@ -75,9 +74,6 @@ def known_metrics() -> dict[str, set[str]]:
     for metric in METRICS:
         labels = {*metric.labels, *(["outcome"] if metric.with_outcome else [])}
         known |= {metric.name + ending: labels for ending in endings[metric.kind]}
-    for family in registry_of(Tallies(), {}).collect():
-        if family.name.startswith(("process_", "python_")):
-            known |= {sample.name: set(sample.labels) for sample in family.samples}
     return known
 
 

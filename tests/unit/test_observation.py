@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from adapters.inprocess.cache import InProcessCache
 from adapters.inprocess.limits import InProcessRateLimiter
@@ -20,11 +21,12 @@ from adapters.observation.log import Log
 from adapters.observation.meter import Meter, observed
 from adapters.observation.ports import CountedCache, CountedLimiter, watched, watched_store
 from adapters.observation.tallies import BUCKETS_SECONDS, Tallies
-from adapters.observation.tracing import TraceSettings
+from adapters.observation.tracing import TraceSettings, Tracing
 from domain.errors import MemoryNotFound, StoreUnavailable
 from domain.memory import MemoryId
 from entrypoints.metrics.catalogue import METRICS
 from entrypoints.metrics.exposition import outcome_name, registry_of
+from tests.contracts.event_logs import an_event
 
 
 class Adapter:
@@ -298,3 +300,43 @@ def test_the_collectors_address_may_be_given_with_or_without_its_path() -> None:
     settings = TraceSettings(endpoint="http://c", headers="authorization=Bearer a=b, x=1")
     assert settings.header_fields == {"authorization": "Bearer a=b", "x": "1"}
     assert "Bearer" not in repr(settings)
+
+
+async def test_traces_that_are_off_wrap_nothing() -> None:
+    tracing = Tracing(TraceSettings(endpoint=None), Meter(Tallies()), current_trace=lambda: None)
+    app = object()
+
+    await tracing.open()
+    assert tracing.served(app) is app
+    assert tracing.produced(app) is app
+    assert tracing.grpc_interceptors() == []
+    assert tracing.traceparent("given") == "given"
+    with tracing.applying([]), tracing.consumed("memory.events", []):
+        pass
+    await tracing.close()
+
+
+async def test_work_for_many_requests_stands_in_one_trace_and_is_linked_with_the_others() -> None:
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(
+        TraceSettings(endpoint=None),
+        Meter(Tallies()),
+        current_trace=lambda: None,
+        exporter=exporter,
+    )
+    traces = [f"00-{number:032x}-{number:016x}-01" for number in (1, 2, 3)]
+    events = [an_event(seq=seq, trace=trace) for seq, trace in enumerate([*traces, None, "x"], 1)]
+
+    await tracing.open()
+    assert len(tracing.grpc_interceptors()) == 1
+    with tracing.applying([*events, *events]):
+        pass
+    await tracing.close()
+
+    spans = {span.context.trace_id: span for span in exporter.get_finished_spans() if span.context}
+    assert len(exporter.get_finished_spans()) == 3
+    assert {1, 2, 3} == spans.keys()
+    assert [2, 3] == [link.context.trace_id for link in spans[1].links]
+    assert [1] == [link.context.trace_id for link in spans[3].links]
+    parents = [spans[number].parent for number in (1, 2, 3)]
+    assert [1, 2, 3] == [parent.span_id for parent in parents if parent is not None]
