@@ -55,13 +55,19 @@ class Directory:
 
     async def own(self) -> Container | None:
         """Become the owner and open everything; None when another process is the owner."""
-        lock = _lock(self._settings.data_dir)
-        if lock is None:
+        if not self.claim():
             return None
-        self._stack.callback(os.close, lock)
         from container import build, running
 
         return await self._stack.enter_async_context(running(build(self._settings)))
+
+    def claim(self) -> bool:
+        """Become the owner, opening nothing; False when another process is the owner."""
+        lock = _lock(self._settings.data_dir)
+        if lock is None:
+            return False
+        self._stack.callback(os.close, lock)
+        return True
 
     async def _serve(self, container: Container) -> None:
         from entrypoints.http.server import serve_socket

@@ -25,6 +25,7 @@ COMMANDS = (
     "reindex",
     "reconcile",
     "doctor",
+    "migrate",
     "serve",
     "demo",
 )
