@@ -60,7 +60,7 @@ class Pod:
     @property
     def is_ours(self) -> bool:
         """Tell Soma's own processes from the servers."""
-        return self.owner["kind"] != "StatefulSet"
+        return bool(self.owner["kind"] != "StatefulSet")
 
 
 class Manifests:

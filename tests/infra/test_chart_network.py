@@ -53,8 +53,8 @@ def _matches(rule: Object, there: Place, port: int, side: str) -> bool:
 
 def _is_peer(peer: Object, there: Place) -> bool:
     if isinstance(there, str):
-        block = peer.get("ipBlock")
-        return bool(block) and ipaddress.ip_address(there) in ipaddress.ip_network(block["cidr"])
+        address = ipaddress.ip_address(there)
+        return "ipBlock" in peer and address in ipaddress.ip_network(peer["ipBlock"]["cidr"])
     return "namespaceSelector" not in peer and is_selected(there.labels, peer["podSelector"])
 
 
