@@ -256,10 +256,12 @@ def test_changed_settings_start_new_pods(chart: None) -> None:
 
 
 def test_a_large_number_stays_a_number(chart: None, tmp_path: Path) -> None:
-    """Helm reads numbers as floats, and would write 5.36870912e+08."""
-    manifests = rendered_with(
-        "prod-ha", "--set=settings.fastcore_bytes=536870912,api.settings.redis_timeout_seconds=0.25"
+    """Helm reads the numbers of a file as floats, and would write 5.36870912e+08."""
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "settings: {fastcore_bytes: 536870912}\napi: {settings: {redis_timeout_seconds: 0.25}}\n"
     )
+    manifests = rendered_with("prod-ha", f"--values={values}")
 
     settings = settings_of(manifests, manifests.pod("api"), tmp_path)
 
