@@ -263,8 +263,10 @@ def test_a_large_number_stays_a_number(chart: None, tmp_path: Path) -> None:
     )
     manifests = rendered_with("prod-ha", f"--values={values}")
 
-    settings = settings_of(manifests, manifests.pod("api"), tmp_path)
+    pod = manifests.pod("api")
+    settings = settings_of(manifests, pod, tmp_path)
 
+    assert manifests.environment(pod)["SOMA_FASTCORE_BYTES"] == "536870912"
     assert settings.fastcore_bytes == 536870912
     assert settings.redis_timeout_seconds == 0.25
     assert settings.background_embedding is False
