@@ -27,6 +27,10 @@ SECONDS = 60
 FOREIGN = frozenset({"ServiceMonitor", "PrometheusRule"})
 
 
+#: The oldest Kubernetes that Chart.yaml asks for; the newest is the newest that is known.
+KUBERNETES_MIN = "1.30"
+
+
 class ChartRefused(Exception):
     """Helm or a schema refuses; the message is what it says."""
 
@@ -91,16 +95,18 @@ def objects(manifests: str) -> list[dict[str, object]]:
 
 
 def validate(item: dict[str, object]) -> None:
-    """Raise `ChartRefused` for what Kubernetes' own schema does not know, unknown fields too."""
+    """Raise `ChartRefused` for what Kubernetes' own schemas do not know, unknown fields too."""
     import kubernetes_validate
 
     if item["kind"] in FOREIGN:
         return
     try:
-        kubernetes_validate.validate(item, kubernetes_validate.latest_version(), strict=True)
+        for version in (KUBERNETES_MIN, kubernetes_validate.latest_version()):
+            kubernetes_validate.validate(item, version, strict=True)
     except kubernetes_validate.ValidationError as error:
         where = ".".join(str(part) for part in error.path)
-        raise ChartRefused(f"{_name(item)}: {where}: {error.message}") from error
+        reason = f"{where}: {error.message} (Kubernetes {error.version})"
+        raise ChartRefused(f"{_name(item)}: {reason}") from error
     except kubernetes_validate.SchemaNotFoundError as error:
         raise ChartRefused(f"{_name(item)}: {error.message}") from error
 

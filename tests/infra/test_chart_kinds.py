@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
 from adapters.environment import load_settings
@@ -14,7 +15,7 @@ from container import build
 from entrypoints.http.metrics import Measured
 from entrypoints.worker.observing import Measures
 from infra import chart as chart_commands
-from infra.chart import FOREIGN, PROFILES, ChartRefused, check, validate
+from infra.chart import CHART, FOREIGN, KUBERNETES_MIN, PROFILES, ChartRefused, check, validate
 from tests.infra.manifests import Manifests, rendered_with
 
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -114,6 +115,12 @@ def test_a_misspelt_field_is_found(production: Manifests) -> None:
 
     with pytest.raises(ChartRefused, match=r"Deployment soma-api: spec: .*replicsa"):
         validate(deployment)
+
+
+def test_the_chart_asks_for_the_version_it_is_checked_against() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert chart["kubeVersion"] == f">={KUBERNETES_MIN}.0-0"
 
 
 def test_a_kind_nobody_knows_is_found() -> None:
