@@ -20,7 +20,7 @@ _EVERYTHING = (
     ",ingress.grpc.tlsSecretName=grpc-tls,certificates.secretName=authorities"
     ",secrets.keys.kafka_password=kafka-password,settings.kafka_security=sasl_ssl"
     ",settings.kafka_user=soma,settings.embedder_url=https://embed.example.com:8443/v1"
-    ",settings.qdrant_grpc_port=6334"
+    ",settings.qdrant_grpc_port=6334,erasureLedger.existingClaim=erasures"
 )
 #: Name: profile, and options of helm's.
 VARIANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -29,7 +29,7 @@ VARIANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "prod-ha with everything": ("prod-ha", (_PROD, _EVERYTHING)),
 }
 #: Made by others while this is written; a name that exists needs none of this tolerance.
-AWAITED_SETTINGS = frozenset({"SOMA_GRPC_HOST", "SOMA_GRPC_PORT"})
+AWAITED_SETTINGS = frozenset({"SOMA_GRPC_HOST", "SOMA_GRPC_PORT", "SOMA_ERASURE_LEDGER"})
 AWAITED_COMMANDS = frozenset({"grpc", "backup"})
 AWAITED_ROUTES = frozenset({"/mcp"})
 

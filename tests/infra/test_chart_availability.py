@@ -98,6 +98,17 @@ def test_a_claim_of_yours_takes_the_backups(chart: None) -> None:
     assert volumes["backup"]["persistentVolumeClaim"]["claimName"] == "mine"
 
 
+def test_every_process_that_erases_notes_it_outside_of_the_database(production: Manifests) -> None:
+    for component in ("api", "worker", "backup"):
+        pod = production.pod(component)
+        path = Path(production.environment(pod)["SOMA_ERASURE_LEDGER"])
+        [mount] = [m for m in pod.containers[0]["volumeMounts"] if m["name"] == "erasures"]
+        assert mount["mountPath"] == str(path.parent)
+        assert not mount.get("readOnly")
+        volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
+        assert volumes["erasures"]["persistentVolumeClaim"]["claimName"] == "erasures"
+
+
 def test_the_oldest_backups_go_after_a_new_one(chart: None, tmp_path: Path) -> None:
     folder = backup_folder(tmp_path)
 

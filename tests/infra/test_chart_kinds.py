@@ -16,7 +16,7 @@ from entrypoints.http.metrics import Measured
 from entrypoints.worker.observing import Measures
 from infra import chart as chart_commands
 from infra.chart import CHART, FOREIGN, KUBERNETES_MIN, PROFILES, ChartRefused, check, validate
-from tests.infra.manifests import Manifests, rendered_with
+from tests.infra.manifests import Manifests, rendered, rendered_with
 
 LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 
@@ -95,12 +95,18 @@ OPERATOR = {
 }
 
 
-def test_every_object_is_valid(manifests: Manifests) -> None:
-    for item in manifests.all:
-        if item["kind"] in FOREIGN:
-            jsonschema.validate(item, OPERATOR[item["kind"]])
-        else:
-            validate(item)
+@pytest.mark.usefixtures("chart")
+def test_every_object_of_everything_is_valid() -> None:
+    for item in rendered("prod-ha with everything").all:
+        validate(item)
+
+
+def test_the_operators_objects_are_valid(production: Manifests) -> None:
+    found = [item for item in production.all if item["kind"] in FOREIGN]
+
+    assert {item["kind"] for item in found} == FOREIGN == OPERATOR.keys()
+    for item in found:
+        jsonschema.validate(item, OPERATOR[item["kind"]])
 
 
 @pytest.mark.usefixtures("chart")

@@ -207,7 +207,7 @@ def test_the_ingress_shows_routes_that_exist_and_no_others(
 
 
 def test_what_is_named_exists_or_is_yours(manifests: Manifests) -> None:
-    yours = {"soma-secrets", "authorities"}
+    yours = {"soma-secrets", "authorities", "erasures"}
     for pod in manifests.pods:
         assert pod.spec["serviceAccountName"] in manifests.of("ServiceAccount")
         for container in pod.containers:
@@ -220,7 +220,7 @@ def test_what_is_named_exists_or_is_yours(manifests: Manifests) -> None:
         for volume in pod.spec.get("volumes", []):
             if "persistentVolumeClaim" in volume:
                 claim = volume["persistentVolumeClaim"]["claimName"]
-                assert claim in manifests.of("PersistentVolumeClaim")
+                assert claim in manifests.of("PersistentVolumeClaim").keys() | yours
             if "secret" in volume:
                 name = volume["secret"]["secretName"]
                 made = manifests.of("Secret").get(name)

@@ -94,19 +94,27 @@ envFrom:
   - configMapRef: {name: {{ include "soma.fullname" .root }}}
 env:
   {{- include "soma.secretEnv" . | trim | nindent 2 }}
+  {{- if .root.Values.erasureLedger.existingClaim }}
+  - name: SOMA_ERASURE_LEDGER
+    value: /var/lib/soma-erasures/erasures.log
+  {{- end }}
   {{- range $setting, $value := mergeOverwrite (deepCopy .given) .own }}
   - name: SOMA_{{ upper $setting }}
     value: {{ include "soma.text" $value | quote }}
   {{- end }}
 {{- end -}}
 
+{{/* (root, only?: names of settings, where the process is to know no more) */}}
 {{- define "soma.mounts" -}}
 # Nothing is written in normal running; Python's tempfile and whoever looks inside may.
 - {name: tmp, mountPath: /tmp}
 - {name: data, mountPath: /var/lib/soma}
 - {name: secrets, mountPath: /etc/soma/secrets, readOnly: true}
-{{- if .Values.certificates.secretName }}
+{{- if .root.Values.certificates.secretName }}
 - {name: certificates, mountPath: /etc/soma/certificates, readOnly: true}
+{{- end }}
+{{- if and .root.Values.erasureLedger.existingClaim (not .only) }}
+- {name: erasures, mountPath: /var/lib/soma-erasures}
 {{- end }}
 {{- end -}}
 
@@ -128,6 +136,11 @@ env:
       - {key: {{ $key }}, path: {{ $setting }}}
       {{- end }}
       {{- end }}
+{{- if and .root.Values.erasureLedger.existingClaim (not $only) }}
+- name: erasures
+  persistentVolumeClaim:
+    claimName: {{ .root.Values.erasureLedger.existingClaim }}
+{{- end }}
 {{- with .root.Values.certificates }}
 {{- if .secretName }}
 - name: certificates
