@@ -80,6 +80,13 @@ def test_what_serves_knows_its_servers_and_a_key(manifests: Manifests, tmp_path:
     assert settings_of(manifests, manifests.pod("worker"), tmp_path).worker_host == "0.0.0.0"
 
 
+def test_pods_with_ipv6_addresses_are_listened_on(chart: None, tmp_path: Path) -> None:
+    manifests = rendered_with("prod-ha", "--set=listen=::")
+
+    assert settings_of(manifests, manifests.pod("api"), tmp_path).host == "::"
+    assert settings_of(manifests, manifests.pod("worker"), tmp_path).worker_host == "::"
+
+
 def test_every_secret_file_is_mounted(manifests: Manifests) -> None:
     for pod in manifests.pods:
         items = {
