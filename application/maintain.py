@@ -21,8 +21,6 @@ from domain.ports import (
 
 NAMESPACES_AT_ONCE = 100
 FINDINGS_MAX = 1000
-#: How long a server beside the store may take to say that it is well.
-HEALTH_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +237,10 @@ class Diagnose:
 
     async def _vectors(self) -> str:
         return f"{await self.pending()} waiting to be computed"
+
+
+#: How long a server beside the store may take to say that it is well.
+HEALTH_SECONDS = 2.0
 
 
 async def _answers(ping: Callable[[], Awaitable[None]], within: float | None) -> str:

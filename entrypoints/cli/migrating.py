@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from domain.errors import ConfigurationError, DataDirectoryBusy
+from domain.errors import ConfigurationError
 from entrypoints.cli.ownership import opened
 from entrypoints.cli.printing import say, show_json
 
@@ -29,10 +29,7 @@ async def migrate(options: argparse.Namespace) -> int:
         version = await _opened(store)
     else:
         async with opened(settings) as directory:
-            if not directory.claim():
-                raise DataDirectoryBusy(
-                    f"{settings.data_dir} is owned by another process, which has migrated it"
-                )
+            directory.alone()
             version = await _opened(store)
     if options.json:
         show_json({"schema_version": version})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.infra.manifests import Manifests, Object, host_environment, is_selected, rendered_with
 
 WEIGHT = "helm.sh/hook-weight"
@@ -112,7 +114,7 @@ def test_every_process_that_erases_notes_it_outside_of_the_database(production: 
 def test_the_oldest_backups_go_after_a_new_one(chart: None, tmp_path: Path) -> None:
     folder = backup_folder(tmp_path)
 
-    done = run_backup(tmp_path, 'mkdir "$3" && touch "$3/manifest"', keep=3)
+    done = run_backup(tmp_path, to='mkdir "$3"', verify='test -d "$3"', keep=3)
 
     left = sorted(path.name for path in folder.iterdir())
     assert done.returncode == 0, done.stderr
@@ -121,11 +123,16 @@ def test_the_oldest_backups_go_after_a_new_one(chart: None, tmp_path: Path) -> N
     assert len(left) == 5
 
 
-def test_a_backup_that_fails_deletes_nothing(chart: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("to", "verify"), [("exit 1", "exit 0"), ("exit 0", "exit 1")], ids=["to", "verify"]
+)
+def test_a_backup_that_fails_deletes_nothing(
+    chart: None, tmp_path: Path, to: str, verify: str
+) -> None:
     folder = backup_folder(tmp_path)
     before = sorted(folder.iterdir())
 
-    done = run_backup(tmp_path, "exit 1", keep=1)
+    done = run_backup(tmp_path, to=to, verify=verify, keep=1)
 
     assert done.returncode != 0
     assert sorted(folder.iterdir()) == before
@@ -158,14 +165,17 @@ def backup_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run_backup(tmp_path: Path, soma: str, *, keep: int) -> subprocess.CompletedProcess[str]:
+def run_backup(
+    tmp_path: Path, *, to: str, verify: str, keep: int
+) -> subprocess.CompletedProcess[str]:
     """Run the CronJob's own script, with a `soma` that does as told and another folder."""
     manifests = rendered_with("prod-ha", f"--set=backup.keep={keep}")
     pod = manifests.pod("backup")
     [container] = pod.containers
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "soma").write_text(f'#!/bin/sh\n[ "$1 $2" = "backup --to" ] || exit 9\n{soma}\n')
+    doing = f'"backup --to") {to};; "backup --verify") {verify};; *) exit 9;;'
+    (programs / "soma").write_text(f'#!/bin/sh\ncase "$1 $2" in {doing} esac\n')
     (programs / "soma").chmod(0o755)
     host = host_environment()
     kept = manifests.environment(pod)["BACKUPS_KEPT"]
