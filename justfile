@@ -74,6 +74,22 @@ wipe-observed:
 logs *arguments:
     {{bin}}/python -m infra.compose logs {{arguments}}
 
+# Print what a profile of the Helm chart makes: local-dev or prod-ha, then helm's own options
+helm-render profile *arguments:
+    @{{bin}}/python -m infra.chart render {{profile}} {{arguments}}
+
+# Check the Helm chart without a cluster: lint, render, validate, both profiles
+helm-check:
+    {{bin}}/python -m infra.chart check
+
+# Install or upgrade everything in the cluster of your kubeconfig, stores included
+helm-install-local-dev *arguments:
+    {{bin}}/python -m infra.chart install local-dev --namespace soma --create-namespace {{arguments}}
+
+# Install or upgrade replicas beside your own servers: --values with what infra/helm/examples/prod-ha.yaml asks
+helm-install-prod-ha *arguments:
+    {{bin}}/python -m infra.chart install prod-ha --namespace soma --create-namespace {{arguments}}
+
 # Make the images that hosts without an image registry need (root); prints their names
 airgap *arguments:
     {{bin}}/python -m infra.airgap.build {{arguments}}
