@@ -19,11 +19,11 @@ class Known:
     """Where an adapter is, and what it needs."""
 
     module: str
+    #: The distribution whose version is reported.
+    distribution: str
     function: str = "build"
     peer: bool = True
     on_postgres: bool = False
-    #: The distribution whose version is reported.
-    distribution: str | None = None
 
     @property
     def python(self) -> Path:
@@ -38,19 +38,21 @@ class Known:
         return made
 
 
+_SOMA = "somafractalmemory"
 SYSTEMS = {
-    "numpy": Known("numpy_scan", peer=False, distribution="numpy"),
-    "soma": Known("soma", peer=False, distribution="somafractalmemory"),
-    "soma-http": Known("soma_http", peer=False, distribution="somafractalmemory"),
-    "soma-server": Known(
-        "soma", peer=False, on_postgres=True, distribution="somafractalmemory"
-    ),
-    "chroma": Known("chroma", distribution="chromadb"),
-    "mem0": Known("mem0", distribution="mem0ai"),
-    "langgraph": Known("langgraph", "in_memory", distribution="langgraph-checkpoint"),
+    "numpy": Known("numpy_scan", "numpy", peer=False),
+    "soma": Known("soma", _SOMA, peer=False),
+    "soma-http": Known("soma_http", _SOMA, peer=False),
+    "soma-server": Known("soma", _SOMA, peer=False, on_postgres=True),
+    "chroma": Known("chroma", "chromadb"),
+    "mem0": Known("mem0", "mem0ai"),
+    "langgraph": Known("langgraph", "langgraph-checkpoint", "in_memory"),
     "langgraph-postgres": Known(
-        "langgraph", "on_postgres", on_postgres=True, distribution="langgraph-checkpoint-postgres"
+        "langgraph", "langgraph-checkpoint-postgres", "on_postgres", on_postgres=True
     ),
-    "qdrant-local": Known("qdrant_local", distribution="qdrant-client"),
-    "mcp-memory": Known("mcp_memory", distribution="mcp-memory-service"),
+    "langgraph-flat": Known(
+        "langgraph", "langgraph-checkpoint-postgres", "on_postgres_flat", on_postgres=True
+    ),
+    "qdrant-local": Known("qdrant_local", "qdrant-client"),
+    "mcp-memory": Known("mcp_memory", "mcp-memory-service"),
 }

@@ -9,16 +9,18 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison.shapes import Keep, keep_named, parse
 from benchmarks.comparison.systems import SYSTEMS
-from benchmarks.comparison.workload import Question, Workload
+from benchmarks.comparison.workload import Item, Question, Workload
 from benchmarks.peers.system import Place, System
 
 Answer = dict[str, Any]
@@ -27,8 +29,10 @@ Answer = dict[str, Any]
 class Worker:
     """Carries out commands on one system."""
 
-    def __init__(self, system: System, workload: Workload) -> None:
+    def __init__(self, system: System, workload: Workload, distribution: str) -> None:
         self._system = system
+        names = (distribution, "numpy")
+        self._versions = {"python": platform.python_version()} | {n: version(n) for n in names}
         self._workload = workload
         self._questions: list[Question] = []
 
@@ -43,14 +47,25 @@ class Worker:
             "seconds": seconds,
             "durable": system.durable,
             "ways": list(system.ways),
+            "has_loader": system.has_loader,
+            "versions": self._versions,
         }
 
     async def store(self, first: int, count: int, batch: int) -> Answer:
         """Store memories in batches; only the calls are timed."""
+        return await self._filled(self._system.store_batch, first, count, batch)
+
+    async def load(self, first: int, count: int, batch: int) -> Answer:
+        """Bring memories in past the interface."""
+        return await self._filled(self._system.load, first, count, batch)
+
+    async def _filled(
+        self, call: Callable[[list[Item]], Awaitable[None]], first: int, count: int, batch: int
+    ) -> Answer:
         seconds = 0.0
         for items in self._workload.items(first, count, batch):
             started = time.perf_counter()
-            await self._system.store_batch(items)
+            await call(items)
             seconds += time.perf_counter() - started
         return {"seconds": seconds}
 
@@ -166,9 +181,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     place = Place(options.data, options.postgres, options.shape)
-    system = SYSTEMS[options.system].build(place)
+    known = SYSTEMS[options.system]
     workload = Workload(options.workload, options.shape)
-    asyncio.run(serve(Worker(system, workload), sys.stdin, answers))
+    worker = Worker(known.build(place), workload, known.distribution)
+    asyncio.run(serve(worker, sys.stdin, answers))
 
 
 if __name__ == "__main__":

@@ -54,23 +54,23 @@ class Workload:
     """A folder of memories and questions of one shape."""
 
     def __init__(self, folder: Path, shape: Shape) -> None:
-        self._folder = folder
+        self.folder = folder
         self.shape = shape
 
     def make(self, asked: int, spare: int) -> None:
         """Write everything unless it is there: `spare` memories more, to be stored singly."""
         wanted = {"shape": str(self.shape), "questions": asked, "spare": spare}
-        stamp = self._folder / "made.json"
+        stamp = self.folder / "made.json"
         if stamp.exists() and json.loads(stamp.read_text()) == wanted:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         stamp.unlink(missing_ok=True)
         count = self.shape.total + spare
         draw = np.random.default_rng(5)
         self._write_vectors(draw, count, asked)
         labels = np.stack([draw.integers(0, values, count) for values in FIELDS.values()], axis=1)
-        np.save(self._folder / "labels.npy", labels.astype(np.int32))
-        lines = (self._folder / "texts.txt", self._folder / "questions.txt")
+        np.save(self.folder / "labels.npy", labels.astype(np.int32))
+        lines = (self.folder / "texts.txt", self.folder / "questions.txt")
         lines[0].write_text("\n".join(remarks(count)), encoding="utf-8")
         lines[1].write_text("\n".join(questions(asked)), encoding="utf-8")
         stamp.write_text(json.dumps(wanted))
@@ -81,7 +81,7 @@ class Workload:
         nearby = np.sort(draw.choice(count, asked, replace=asked > count))
         latent_questions = np.empty((asked, _LATENT), "<f4")
         vectors = np.lib.format.open_memmap(
-            self._folder / "vectors.npy", "w+", "<f4", (count, DIMENSION)
+            self.folder / "vectors.npy", "w+", "<f4", (count, DIMENSION)
         )
         for first in range(0, count, _CHUNK):
             latent = draw.standard_normal((min(_CHUNK, count - first), _LATENT)).astype("<f4")
@@ -90,26 +90,26 @@ class Workload:
             latent_questions[here] = latent[nearby[here] - first]
         vectors.flush()
         np.save(
-            self._folder / "questions.npy",
+            self.folder / "questions.npy",
             _placed(latent_questions, directions, _QUESTION_NOISE, draw),
         )
-        np.save(self._folder / "nearby.npy", nearby)
+        np.save(self.folder / "nearby.npy", nearby)
 
     def vectors(self) -> Floats:
         """Return all vectors, mapped and not read."""
-        mapped: Floats = np.load(self._folder / "vectors.npy", mmap_mode="r")
+        mapped: Floats = np.load(self.folder / "vectors.npy", mmap_mode="r")
         return mapped
 
     def labels(self, field: str) -> NDArray[np.int32]:
         """Return the value of a payload field of every memory."""
-        column: NDArray[np.int32] = np.load(self._folder / "labels.npy")[:, list(FIELDS).index(field)]
+        column: NDArray[np.int32] = np.load(self.folder / "labels.npy")[:, list(FIELDS).index(field)]
         return column
 
     def questions(self) -> list[Question]:
         """Return all questions."""
-        vectors = np.load(self._folder / "questions.npy")
-        nearby = np.load(self._folder / "nearby.npy").tolist()
-        texts = (self._folder / "questions.txt").read_text(encoding="utf-8").split("\n")
+        vectors = np.load(self.folder / "questions.npy")
+        nearby = np.load(self.folder / "nearby.npy").tolist()
+        texts = (self.folder / "questions.txt").read_text(encoding="utf-8").split("\n")
         return [
             Question(number, self._namespace(near), text, vector, vector.tolist())
             for number, (near, text, vector) in enumerate(zip(nearby, texts, vectors, strict=True))
@@ -117,9 +117,9 @@ class Workload:
 
     def items(self, first: int, count: int, batch: int) -> Iterator[list[Item]]:
         """Give the memories from the n-th on, `batch` at a time."""
-        labels = np.load(self._folder / "labels.npy", mmap_mode="r")
+        labels = np.load(self.folder / "labels.npy", mmap_mode="r")
         vectors = self.vectors()
-        with (self._folder / "texts.txt").open(encoding="utf-8") as lines:
+        with (self.folder / "texts.txt").open(encoding="utf-8") as lines:
             for _ in range(first):
                 next(lines)
             for begin in range(first, first + count, batch):
@@ -141,11 +141,13 @@ class Workload:
     def _namespace(self, number: int) -> str:
         return f"bench/agent-{self.shape.namespace_of(number)}"
 
-    def exact(self, asked: Sequence[Question], keep: Keep | None, k: int) -> list[list[int]]:
-        """Return the true nearest of each question among the first `shape.total` memories."""
-        allowed = np.ones(self.shape.total, np.bool_)
+    def exact(
+        self, asked: Sequence[Question], keep: Keep | None, k: int, among: int
+    ) -> list[list[int]]:
+        """Return the true nearest of each question among the first so many memories."""
+        allowed = np.ones(among, np.bool_)
         if keep is not None:
-            allowed = self.labels(keep.field)[: self.shape.total] == keep.value
+            allowed = self.labels(keep.field)[:among] == keep.value
         if self.shape.namespaces == 1:
             return self._exact_together(asked, allowed, k)
         return [self._exact_within(question, allowed, k) for question in asked]
@@ -158,7 +160,7 @@ class Workload:
         scores = np.empty((0, len(asked)), np.float32)
         numbers = np.empty((0, len(asked)), np.int64)
         vectors = self.vectors()
-        for first in range(0, self.shape.total, _CHUNK):
+        for first in range(0, len(allowed), _CHUNK):
             rows = np.flatnonzero(allowed[first : first + _CHUNK]) + first
             scores = np.concatenate([scores, vectors[rows] @ wanted])
             numbers = np.concatenate([numbers, np.repeat(rows[:, None], len(asked), axis=1)])
@@ -171,7 +173,10 @@ class Workload:
     def _exact_within(self, question: Question, allowed: NDArray[np.bool_], k: int) -> list[int]:
         place = int(question.namespace.rpartition("-")[2])
         first = place * self.shape.each
-        rows = np.flatnonzero(allowed[first : first + self.shape.each]) + first
+        until = first + self.shape.each
+        if place == self.shape.namespaces - 1:
+            until = len(allowed)
+        rows = np.flatnonzero(allowed[first:until]) + first
         best = np.argsort(-(self.vectors()[rows] @ question.vector), kind="stable")[:k]
         found: list[int] = rows[best].tolist()
         return found

@@ -31,6 +31,7 @@ class Chroma:
     durable: ClassVar[bool] = True
     blocking: ClassVar[bool] = True
     ways: ClassVar[tuple[str, ...]] = (BY_VECTOR,)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -62,6 +63,10 @@ class Chroma:
     async def store_one(self, item: Item, /) -> None:
         """Add one."""
         await self.store_batch((item,))
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
 
     async def settle(self) -> None:
         """It has nothing to do."""

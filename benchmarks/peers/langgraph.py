@@ -6,6 +6,7 @@ of numbers. Nothing outlives the process.
 Configuration, PostgreSQL: a pool of 10 connections, HNSW by cosine as its documentation advises
 (16 neighbours, `ef_construction` 64: the defaults), `hnsw.ef_search` 100, and iterative scans, without which a filter
 that keeps 1 % would find next to nothing behind the index. Indexed is the text only. The same server as Soma's.
+`langgraph-flat` is the same without the index: it stores faster, and scans.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmarks.comparison.shapes import DIMENSION, Keep
 from benchmarks.comparison.workload import Item, Question
 from benchmarks.peers.given import GivenVectors
-from benchmarks.peers.postgres import analysed, database_bytes, made_database
+from benchmarks.peers.postgres import analysed, database_bytes, dropped_index, made_database
 from benchmarks.peers.system import BY_VECTOR, Place
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class InMemory:
     durable: ClassVar[bool] = False
     blocking: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = (BY_VECTOR,)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self, place: Place) -> None:
         self._given = GivenVectors()
@@ -92,6 +94,10 @@ class InMemory:
     async def store_one(self, item: Item, /) -> None:
         """Put one."""
         await self.store_batch((item,))
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
 
     async def settle(self) -> None:
         """It has nothing to do."""
@@ -135,10 +141,12 @@ class OnPostgres(InMemory):
 
     durable: ClassVar[bool] = True
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, indexed: bool) -> None:
         super().__init__(place)
         assert place.postgres_url is not None, "needs a PostgreSQL server"
+        self._indexed = indexed
         self._server = place.postgres_url
+        self._folder = place.folder
         self._url = ""
         self._stack = AsyncExitStack()
 
@@ -146,7 +154,9 @@ class OnPostgres(InMemory):
         """Open the pool and make the tables."""
         from langgraph.store.postgres import AsyncPostgresStore
 
-        self._url = await made_database(self._server, "langgraph", _SESSION)
+        self._url = await made_database(
+            self._server, self._folder.name.replace("-", "_"), self._folder, _SESSION
+        )
         store = await self._stack.enter_async_context(
             AsyncPostgresStore.from_conn_string(
                 self._url,
@@ -159,6 +169,9 @@ class OnPostgres(InMemory):
             )
         )
         await store.setup()
+        if not self._indexed:
+            # What its `flat` asks for: the asynchronous store refuses the word.
+            await dropped_index(self._url, "store_vectors_embedding_idx")
         self._opened = store
 
     async def settle(self) -> None:
@@ -184,5 +197,10 @@ def in_memory(place: Place) -> InMemory:
 
 
 def on_postgres(place: Place) -> OnPostgres:
-    """Make the one on PostgreSQL."""
-    return OnPostgres(place)
+    """Make the one on PostgreSQL that recalls fast."""
+    return OnPostgres(place, indexed=True)
+
+
+def on_postgres_flat(place: Place) -> OnPostgres:
+    """Make the one on PostgreSQL that stores fast."""
+    return OnPostgres(place, indexed=False)

@@ -44,6 +44,7 @@ class McpMemory:
     durable: ClassVar[bool] = True
     blocking: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = (BY_VECTOR,)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -90,6 +91,10 @@ class McpMemory:
             _memory(item), skip_semantic_dedup=True, store=item.namespace
         )
         assert stored, reason
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
 
     async def settle(self) -> None:
         """It has nothing to do."""

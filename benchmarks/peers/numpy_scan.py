@@ -69,6 +69,7 @@ class NumpyScan:
     durable: ClassVar[bool] = False
     blocking: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = (BY_VECTOR,)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._namespaces: dict[str, _Rows] = {}
@@ -88,6 +89,10 @@ class NumpyScan:
     async def store_one(self, item: Item, /) -> None:
         """Append one."""
         await self.store_batch((item,))
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
 
     async def settle(self) -> None:
         """There is nothing to do."""

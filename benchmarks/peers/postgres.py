@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlencode
 
 import psycopg
@@ -10,20 +11,27 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 
-async def made_database(server: str, name: str, parameters: Mapping[str, str] | None = None) -> str:
-    """Return the URL of a database, made if it is missing; `parameters` hold in its sessions."""
-    async with await psycopg.AsyncConnection.connect(server, autocommit=True) as connection:
-        found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
-        if await found.fetchone() is None:
+async def made_database(
+    server: str, name: str, folder: Path, parameters: Mapping[str, str] | None = None
+) -> str:
+    """Return the URL of this system's database, whose `parameters` hold in every session.
+
+    One that an earlier run left is made anew: that it is this run's is noted in the folder.
+    """
+    database = f"soma_benchmark_{name}"
+    note = folder / "database"
+    if not note.exists():
+        async with await psycopg.AsyncConnection.connect(server, autocommit=True) as connection:
+            named = sql.Identifier(database)
+            await connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(named))
             create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
-            await connection.execute(create.format(sql.Identifier(name)))
-        for parameter, value in (parameters or {}).items():
-            await connection.execute(
-                sql.SQL("ALTER DATABASE {} SET {} = {}").format(
-                    sql.Identifier(name), sql.Identifier(parameter), sql.Literal(value)
-                )
-            )
-    parts = {**conninfo_to_dict(server), "dbname": name}
+            await connection.execute(create.format(named))
+            for parameter, value in (parameters or {}).items():
+                change = sql.SQL("ALTER DATABASE {} SET {} = {}")
+                chosen = (named, sql.SQL(".").join(map(sql.Identifier, parameter.split("."))))
+                await connection.execute(change.format(*chosen, sql.Literal(value)))
+        note.touch()
+    parts = {**conninfo_to_dict(server), "dbname": database}
     return f"postgresql:///?{urlencode(parts)}"
 
 
@@ -31,6 +39,12 @@ async def analysed(url: str) -> None:
     """Let the planner know the tables."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("VACUUM ANALYZE")
+
+
+async def dropped_index(url: str, name: str) -> None:
+    """Drop an index, if it is there."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def database_bytes(url: str) -> int:

@@ -26,6 +26,7 @@ class QdrantLocal:
     durable: ClassVar[bool] = True
     blocking: ClassVar[bool] = True
     ways: ClassVar[tuple[str, ...]] = (BY_VECTOR,)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -75,6 +76,10 @@ class QdrantLocal:
             )
             self._known.add(name)
         return name
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
 
     async def settle(self) -> None:
         """It has nothing to do."""

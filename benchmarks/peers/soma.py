@@ -42,6 +42,7 @@ class Soma:
     durable: ClassVar[bool] = True
     blocking: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = (ENGINE, BY_VECTOR, BY_WORDS)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -58,7 +59,9 @@ class Soma:
             "fastcore_bytes": FASTCORE_BYTES,
         }
         if self._place.postgres_url is not None:
-            settings["postgres_url"] = await made_database(self._place.postgres_url, "soma")
+            settings["postgres_url"] = await made_database(
+                self._place.postgres_url, "soma", self._place.folder
+            )
         container = wired(load_settings({}, settings))
         self._opened = await self._stack.enter_async_context(running(container))
 
@@ -78,10 +81,14 @@ class Soma:
         stored = await self._container.remember()(_draft(item), wait=Wait.INDEXED, actor=_ACTOR)
         assert stored.indexed
 
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
+
     async def settle(self) -> None:
         """Let PostgreSQL's planner know the tables, as it does after a while by itself."""
-        if self._place.postgres_url is not None:
-            await analysed(self._container.settings().postgres_url)
+        if (url := self._container.settings().postgres_url) is not None:
+            await analysed(url)
 
     async def recall(
         self, question: Question, keep: Keep | None, /, *, way: str, k: int
@@ -121,8 +128,8 @@ class Soma:
 
     def disk_bytes(self) -> int:
         """The data directory, or the database."""
-        if self._place.postgres_url is not None:
-            return database_bytes(self._container.settings().postgres_url)
+        if (url := self._container.settings().postgres_url) is not None:
+            return database_bytes(url)
         return folder_bytes(self._place.folder)
 
     def process_ids(self) -> list[int]:

@@ -28,6 +28,7 @@ class SomaHttp:
     durable: ClassVar[bool] = True
     blocking: ClassVar[bool] = False
     ways: ClassVar[tuple[str, ...]] = (BY_VECTOR, BY_WORDS)
+    has_loader: ClassVar[bool] = False
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -63,6 +64,10 @@ class SomaHttp:
     async def store_one(self, item: Item, /) -> None:
         """Post one memory."""
         await self._pool.post("/v1/memories", json.dumps(_memory(item)).encode())
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """There is no faster way than its interface."""
+        await self.store_batch(items)
 
     async def settle(self) -> None:
         """It has nothing to do."""

@@ -32,6 +32,8 @@ class System(Protocol):
     blocking: ClassVar[bool]
     #: How it can be asked; `BY_VECTOR` is always one of them.
     ways: ClassVar[tuple[str, ...]]
+    #: Whether `load` is faster than `store_batch`.
+    has_loader: ClassVar[bool]
 
     async def open(self) -> None:
         """Open what is in the place, or make it."""
@@ -41,6 +43,12 @@ class System(Protocol):
 
     async def store_one(self, item: Item, /) -> None:
         """Store one in the same sense."""
+
+    async def load(self, items: Sequence[Item], /) -> None:
+        """Bring memories in past the interface, where that takes too long to be waited for.
+
+        What is recalled afterwards is the same. It is never counted as storing.
+        """
 
     async def settle(self) -> None:
         """Do what its operator would do once after a large load."""
