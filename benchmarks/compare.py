@@ -3,7 +3,8 @@
 Every system runs in a process of its own with the same memories, questions and vectors, configured
 as its adapter in `benchmarks/peers/` says, and takes turns with the others. What is found goes to
 `records.jsonl` in the results folder as it comes: the same command on the same folder goes on where
-it was stopped. `--quick` takes about a minute. `benchmarks/report.py` makes tables and a plot of it.
+it was stopped, system by system. `--quick` takes about a minute. `benchmarks/report.py` makes
+tables and a plot of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from benchmarks.report import write
 
 RESULTS = ROOT / "benchmarks" / "results"
 SIZES = "1000,10000,100000,1000000,10000x100"
-QUICK_SIZES = "1000,20x10"
+QUICK_SIZES = "500,10x10"
 
 
 def compare(plan: Plan, folder: Path, postgres_url: str | None = None) -> None:
@@ -39,7 +40,7 @@ def compare(plan: Plan, folder: Path, postgres_url: str | None = None) -> None:
                     server = stack.enter_context(postgres(postgres_url))
                 except NoServer as reason:
                     print(reason)
-            Race(plan, shape, folder / f"data-{shape}", records, server).run()
+            Race(plan, shape, folder / f"data-{shape}", records, postgres_url=server).run()
 
 
 def planned(options: argparse.Namespace) -> Plan:

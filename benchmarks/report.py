@@ -1,15 +1,15 @@
 """Tables and a plot of what `benchmarks/compare.py` found: `python benchmarks/report.py FOLDER`.
 
 Writes `results.json` and `tables.md` into the folder. `--plot FILE` draws cost against size, which
-needs matplotlib: `.venv-bench/bin/python -m benchmarks.report FOLDER --plot FILE`. `--docs` puts the
-tables in their place in docs/performance.md.
+needs matplotlib, and `--docs` puts the tables in their place in docs/performance.md: both is
+`just bench-report FOLDER`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,6 @@ class Findings:
             )
         )
 
-    def ways(self, shape: str, system: str) -> list[str]:
-        """Return the ways in which a system was asked, by vector first."""
-        found = dict.fromkeys(
-            record["way"]
-            for record in self.all
-            if (record["measure"], record["shape"], record["system"]) == ("recall", shape, system)
-        )
-        return sorted(found, key=lambda way: way != BY_VECTOR)
-
     def get(self, measure: str, shape: str, system: str, name: str, **which: object) -> Any:
         """Return one figure, or None where it was not measured."""
         wanted = {"measure": measure, "shape": shape, "system": system, **which}
@@ -89,8 +80,8 @@ def tables(findings: Findings) -> str:
     """Return everything as Markdown."""
     parts = [_versions(findings)]
     for shape in findings.shapes():
-        parts += [f"#### {_title(shape)}", _machine(findings, shape), _costs(findings, shape)]
-        parts += [_percentiles(findings, shape), _crowds(findings, shape)]
+        parts += [f"#### {_title(shape)}", _machine(findings, shape)]
+        parts += [_keeping(findings, shape), _recalling(findings, shape), _crowds(findings, shape)]
         parts += [f"Left out: {name}: {reason}." for name, reason in findings.left_out(shape)]
     parts.append(_aims(findings))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -124,59 +115,57 @@ def _machine(findings: Findings, shape: str) -> str:
     )
 
 
-def _costs(findings: Findings, shape: str) -> str:
-    """Return the table of one shape: what storing, recalling and keeping costs."""
+def _keeping(findings: Findings, shape: str) -> str:
+    """Return what storing and keeping costs."""
     rows = []
     for system in findings.systems(shape):
-        for place, way in enumerate(findings.ways(shape, system) or [BY_VECTOR]):
 
-            def recall(keep: str, name: str, way: str = way, system: str = system) -> Any:
-                which = {"way": way, "keep": keep, "warm": True}
-                return findings.get("recall", shape, system, name, **which)
+        def get(measure: str, name: str, system: str = system) -> Any:
+            return findings.get(measure, shape, system, name)
 
-            def once(measure: str, name: str, place: int = place, system: str = system) -> Any:
-                return None if place else findings.get(measure, shape, system, name)
+        rows.append(
+            {
+                "storing": system,
+                "batch, memories/s": _rounded(get("store", "per_second")),
+                "of these in the last turn": _rounded(get("store", "last_per_second")),
+                "one, p50 / p95 ms": _joined([get("single", "p50_ms"), get("single", "p95_ms")]),
+                "open again, s": _short(get("reopen", "open_seconds")),
+                "then the first answer, ms": _short(get("reopen", "first_ms")),
+                "cold start to first answer, s": _short(get("reopen", "cold_seconds")),
+                "RSS, MB": _rounded(get("size", "rss_mb")),
+                "disk, MB": _rounded(get("size", "disk_mb")),
+                "loaded apart": _rounded(get("store", "loaded") or None),
+            }
+        )
+    return _markdown(rows)
 
-            rows.append(
-                {
-                    "system": system if way == BY_VECTOR else f"{system}, {way}",
-                    "batch, memories/s": _rounded(once("store", "per_second")),
-                    "one, p50 ms": _short(once("single", "p50_ms")),
-                    "recall p50 ms": _short(recall(EVERYTHING, "p50_ms")),
-                    "1 % kept": _short(recall(_SMALL, "p50_ms")),
-                    "50 % kept": _short(recall(_HALF, "p50_ms")),
-                    "recall@10": _found(way, recall, EVERYTHING),
-                    "1 % kept, @10": _found(way, recall, _SMALL),
-                    "reopened s": _short(once("reopen", "open_seconds")),
-                    "cold start s": _short(once("reopen", "cold_seconds")),
-                    "RSS MB": _rounded(once("size", "rss_mb")),
-                    "disk MB": _rounded(once("size", "disk_mb")),
-                }
+
+def _recalling(findings: Findings, shape: str) -> str:
+    """Return what recalling costs, in every way that each system can be asked."""
+    found = [r for r in findings.all if (r["measure"], r["shape"]) == ("recall", shape)]
+    asked = dict.fromkeys((r["system"], r["way"], r["warm"]) for r in found)
+    keeps = dict.fromkeys(r["keep"] for r in found)
+    rows = []
+    for system, way, warm in sorted(asked, key=lambda one: not one[2]):
+        row = {"recalling, p50 / p95 / p99 ms": _called(system, way, warm=warm)}
+        for keep in keeps:
+            which = {"way": way, "keep": keep, "warm": warm}
+            names = ("p50_ms", "p95_ms", "p99_ms")
+            row[f"{keep} kept"] = _joined(
+                [findings.get("recall", shape, system, name, **which) for name in names]
             )
+        for keep in keeps:
+            which = {"way": way, "keep": keep, "warm": warm}
+            share = findings.get("recall", shape, system, "recall_at_k", **which)
+            # Words are meant to change what is found: there the share would say nothing.
+            row[f"recall@10, {keep}"] = "" if way == "words" else _share(share)
+        rows.append(row)
     return _markdown(rows)
 
 
-def _found(way: str, recall: Callable[[str, str], Any], keep: str) -> str:
-    """Return recall@10; words are meant to change the order, so it says nothing there."""
-    share = recall(keep, "recall_at_k")
-    return "" if way == "words" or share is None else f"{share:.3f}"
-
-
-def _percentiles(findings: Findings, shape: str) -> str:
-    rows = [
-        {
-            "recall": f"{record['system']}, {record['way']}",
-            "kept": record["keep"],
-            "": "" if record["warm"] else "each namespace for the first time",
-            "n": str(record["n"]),
-            "p50 ms": _short(record["p50_ms"]),
-            "p95 ms": _short(record["p95_ms"]),
-            "p99 ms": _short(record["p99_ms"]),
-        }
-        for record in findings.all
-        if record["measure"] == "recall" and record["shape"] == shape
-    ]
-    return _markdown(rows)
+def _called(system: str, way: str, *, warm: bool) -> str:
+    name = system if way == BY_VECTOR else f"{system}, {way}"
+    return name if warm else f"{name}, each namespace for the first time"
 
 
 def _crowds(findings: Findings, shape: str) -> str:
@@ -236,6 +225,14 @@ def _short(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _joined(values: Sequence[float | None]) -> str:
+    return "" if None in values else " / ".join(map(_short, values))
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _rounded(value: float | None) -> str:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,24 +108,20 @@ class Contestant:
         process = self._process
         if process is None:
             return
-        try:
+        with suppress(Failed, subprocess.TimeoutExpired):
             self.ask("close", _END_SECONDS)
             assert process.stdin is not None
             process.stdin.close()
             process.wait(_END_SECONDS)
-        except (Failed, subprocess.TimeoutExpired):
-            pass  # what does not end is killed
-        self.kill()
+        self.kill()  # what did not end by itself, and whatever it started
 
     def kill(self) -> None:
         """End the process and all that it started, if there is one."""
         process, self._process = self._process, None
         if process is None:
             return
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended already
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None and not pipe.closed:

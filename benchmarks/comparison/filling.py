@@ -85,9 +85,7 @@ def fill(
     return progress
 
 
-def _take_turn(
-    contestant: Contestant, state: Filled, plan: Plan, first: int, count: int
-) -> None:
+def _take_turn(contestant: Contestant, state: Filled, plan: Plan, first: int, count: int) -> None:
     spent = state.loading_seconds if state.loading else state.seconds
     # Preparing the memories is not counted as storing them.
     limit = _GRACE * (plan.fill_seconds - spent) + plan.patience_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.comparison.shapes import EVERYTHING, K, KEEPS, Shape
+from benchmarks.comparison.shapes import EVERYTHING, KEEPS, K, Shape
 
 MEASURES = ("single", "reopen", "recall", "crowd", "size")
 
@@ -38,16 +38,17 @@ class Plan:
     spare_bytes: int = 2 * 2**30
 
 
+#: Enough to see that everything works, not to compare by.
 QUICK = {
+    "keeps": (EVERYTHING, "1 %"),
     "clients": (1, 8),
-    "batch": 500,
+    "batch": 250,
     "singles": 10,
     "rounds": 2,
-    "questions": 40,
+    "questions": 20,
     "reopens": 1,
-    "fill_seconds": 30.0,
-    "recall_seconds": 1.0,
-    "crowd_seconds": 0.5,
+    "fill_seconds": 8.0,
+    "recall_seconds": 0.5,
+    "crowd_seconds": 0.3,
     "patience_seconds": 60.0,
 }
-"""A minute instead of hours: enough to see that everything works, not to compare by."""

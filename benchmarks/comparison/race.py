@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from benchmarks.comparison.contestant import Contestant, Failed
 from benchmarks.comparison.facts import facts
@@ -20,7 +20,10 @@ from benchmarks.measuring import percentile
 from benchmarks.peers.system import BY_VECTOR
 
 _WARM_UP = 5
-_WITHIN = 60.0
+_CROWD_ROUNDS = 2
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -45,15 +48,14 @@ class Race:
         shape: Shape,
         folder: Path,
         records: Records,
+        *,
         postgres_url: str | None,
-        say: Callable[[str], None] = print,
     ) -> None:
         self._plan = plan
         self._shape = shape
         self._folder = folder
         self._records = records
         self._postgres_url = postgres_url
-        self._say = say
         self._workload = Workload(folder / "workload", shape)
         self._running: list[Contestant] = []
         self._exact: dict[str, list[list[int]]] = {}
@@ -104,7 +106,7 @@ class Race:
                 continue
             contestant.discard()
             self._running.append(contestant)
-            opened = self._try(contestant, lambda c: c.start(self._plan.patience_seconds))
+            opened = self._try(contestant, Contestant.start, self._plan.patience_seconds)
             if opened is not None:
                 self._record("version", contestant, **opened["versions"])
 
@@ -113,7 +115,7 @@ class Race:
         progress = fill(self._running, self._shape, self._plan, self._folder, self._drop)
         for contestant in list(self._running):
             state = progress[contestant.name]
-            settled = self._try(contestant, lambda c: c.ask("settle", self._plan.patience_seconds))
+            settled = self._ask(contestant, "settle")
             if settled is not None:
                 self._record(
                     "store",
@@ -147,9 +149,7 @@ class Race:
         for contestant in self._running:
             runs = cold[contestant.name]
             if runs:
-                middle = {
-                    name: percentile([run[name] for run in runs], 0.5) for name in runs[0]
-                }
+                middle = {name: percentile([run[name] for run in runs], 0.5) for name in runs[0]}
                 self._record("reopen", contestant, n=len(runs), **middle)
 
     def _started_again(self, contestant: Contestant) -> dict[str, float]:
@@ -179,24 +179,16 @@ class Race:
             numbers = list(range(begin, begin + count))
             for contestant in [c for c in self._running if way in c.ways]:
                 if warm and turn == 0:
-                    early = numbers[:_WARM_UP]
-                    self._try(contestant, lambda c: self._answers(c, way, keep, early, seconds))
-                answer = self._try(
-                    contestant, lambda c: self._answers(c, way, keep, numbers, seconds)
-                )
+                    self._try(contestant, self._answers, way, keep, numbers[:_WARM_UP], seconds)
+            for contestant in [c for c in self._running if way in c.ways]:
+                answer = self._try(contestant, self._answers, way, keep, numbers, seconds)
                 if answer is not None:
                     asked[contestant.name].note(numbers, answer)
         for contestant in [c for c in self._running if way in c.ways]:
             given = asked[contestant.name]
-            self._record(
-                "recall",
-                contestant,
-                way=way,
-                keep=keep,
-                warm=warm,
-                **_spread(given.ms),
-                recall_at_k=self._share_found(keep, given.found),
-            )
+            found = self._share_found(keep, given.found)
+            which = {"way": way, "keep": keep, "warm": warm}
+            self._record("recall", contestant, **which, **_spread(given.ms), recall_at_k=found)
 
     def _answers(
         self, contestant: Contestant, way: str, keep: str, numbers: list[int], seconds: float
@@ -212,35 +204,24 @@ class Race:
         )
 
     def _crowds(self) -> None:
-        rounds = 2
-        seconds = self._plan.crowd_seconds / rounds
+        """Let several clients ask at once, without a filter and with the narrowest."""
         for keep in self._plan.keeps[:2]:
             for clients in self._plan.clients:
-                answers: dict[str, float] = {c.name: 0.0 for c in self._running}
-                spent: dict[str, float] = {c.name: 0.0 for c in self._running}
-                for _ in range(rounds):
-                    for contestant in list(self._running):
-                        done = self._ask(
-                            contestant,
-                            "crowd",
-                            way=BY_VECTOR,
-                            keep=keep,
-                            clients=clients,
-                            k=self._plan.k,
-                            seconds=seconds,
-                        )
-                        if done is not None:
-                            answers[contestant.name] += done["answers"]
-                            spent[contestant.name] += done["seconds"]
-                for contestant in self._running:
-                    self._record(
-                        "crowd",
-                        contestant,
-                        way=BY_VECTOR,
-                        keep=keep,
-                        clients=clients,
-                        per_second=answers[contestant.name] / spent[contestant.name],
-                    )
+                self._crowd({"way": BY_VECTOR, "keep": keep, "clients": clients})
+
+    def _crowd(self, which: dict[str, object]) -> None:
+        answers = {contestant.name: 0 for contestant in self._running}
+        spent = {contestant.name: 0.0 for contestant in self._running}
+        seconds = self._plan.crowd_seconds / _CROWD_ROUNDS
+        for _ in range(_CROWD_ROUNDS):
+            for contestant in list(self._running):
+                done = self._ask(contestant, "crowd", **which, k=self._plan.k, seconds=seconds)
+                if done is not None:
+                    answers[contestant.name] += done["answers"]
+                    spent[contestant.name] += done["seconds"]
+        for contestant in self._running:
+            rate = answers[contestant.name] / spent[contestant.name]
+            self._record("crowd", contestant, **which, per_second=rate)
 
     def _sizes(self) -> None:
         for contestant in list(self._running):
@@ -262,16 +243,24 @@ class Race:
         return sum(len(true & hits) for true, hits in pairs) / wanted if wanted else None
 
     def _ask(self, contestant: Contestant, do: str, **arguments: object) -> dict[str, Any] | None:
-        return self._try(
-            contestant, lambda c: c.ask(do, self._plan.patience_seconds, **arguments)
-        )
+        """Have a command carried out; None when that failed."""
+
+        def ask(told: Contestant) -> dict[str, Any]:
+            return told.ask(do, self._plan.patience_seconds, **arguments)
+
+        return self._try(contestant, ask)
 
     def _try(
-        self, contestant: Contestant, work: Callable[[Contestant], Any]
-    ) -> Any:
+        self,
+        contestant: Contestant,
+        work: Callable[Concatenate[Contestant, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
         """Return what the work returns, or None after dropping a contestant that failed."""
         try:
-            return work(contestant)
+            return work(contestant, *args, **kwargs)
         except Failed as failure:
             self._drop(contestant, str(failure))
             return None
@@ -289,8 +278,9 @@ class Race:
     def _record(self, measure: str, contestant: Contestant, **values: object) -> None:
         self._records.add(measure, str(self._shape), contestant.name, **values)
 
-    def _note(self, text: str) -> None:
-        self._say(f"{time.strftime('%H:%M:%S')} {text}")
+    @staticmethod
+    def _note(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def _parts(total: int, rounds: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What was measured: one JSON line each, written as it comes, so that a run can be taken up again."""
+"""What was measured: one JSON line each, written as it comes; so a run can be taken up again."""
 
 from __future__ import annotations
 

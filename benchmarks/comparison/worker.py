@@ -113,9 +113,7 @@ class Worker:
             answers = sum(await asyncio.gather(*each))
         return {"answers": answers, "seconds": time.perf_counter() - started}
 
-    async def _client(
-        self, way: str, keep: Keep | None, place: int, k: int, ending: float
-    ) -> int:
+    async def _client(self, way: str, keep: Keep | None, place: int, k: int, ending: float) -> int:
         answers = 0
         while time.perf_counter() < ending:
             # Neighbouring clients ask different questions.

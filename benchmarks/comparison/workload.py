@@ -102,7 +102,9 @@ class Workload:
 
     def labels(self, field: str) -> NDArray[np.int32]:
         """Return the value of a payload field of every memory."""
-        column: NDArray[np.int32] = np.load(self.folder / "labels.npy")[:, list(FIELDS).index(field)]
+        column: NDArray[np.int32] = np.load(self.folder / "labels.npy")[
+            :, list(FIELDS).index(field)
+        ]
         return column
 
     def questions(self) -> list[Question]:

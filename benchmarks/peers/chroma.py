@@ -1,10 +1,10 @@
 """Chroma, persistent, in this process.
 
-Configuration: embeddings are given, so no embedding function; one collection for one namespace,
-and one for all with the namespace as metadata where there are many (its own advice for many small
-tenants; a collection each means an index file each). HNSW: cosine, `ef_construction` 100, 16
-neighbours, `ef_search` 100 (its defaults, which find what the others find on this work), all cores.
-Documents and metadata are returned, as every other system returns them.
+Configuration: embeddings are given, so there is no embedding function. One collection for one
+namespace; one for all, with the namespace as metadata, where there are many: a collection each took
+2.7 MB of memory and four open files apiece (measured with 300). HNSW: cosine, `ef_construction`
+100, 16 neighbours, `ef_search` 100 (its defaults, which find what the others find on this work),
+all cores. Documents and metadata are returned, as every other system returns them.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Chroma:
             where=where,
             include=["documents", "metadatas", "distances"],
         )
-        return found["ids"][0]
+        ids: list[str] = found["ids"][0]
+        return ids
 
     async def numbers(self, names: Sequence[str], /) -> list[int]:
         """Names are numbers."""

@@ -3,10 +3,11 @@
 Configuration, in memory: the embedder hands out NumPy rows, which its scan stacks faster than lists
 of numbers. Nothing outlives the process.
 
-Configuration, PostgreSQL: a pool of 10 connections, HNSW by cosine as its documentation advises
-(16 neighbours, `ef_construction` 64: the defaults), `hnsw.ef_search` 100, and iterative scans, without which a filter
-that keeps 1 % would find next to nothing behind the index. Indexed is the text only. The same server as Soma's.
-`langgraph-flat` is the same without the index: it stores faster, and scans.
+Configuration, PostgreSQL: the same server as Soma's, a pool of 10 connections, HNSW by cosine as
+its documentation advises (16 neighbours, `ef_construction` 64: the defaults), `hnsw.ef_search` 100,
+and iterative scans, without which a filter that keeps 1 % would find next to nothing behind the
+index. Only the text is indexed. `langgraph-flat` is the same without the index: it stores faster,
+and scans.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def _embeddings(look_up: Callable[[str], Any]) -> Embeddings:
     """Return an embedder as LangChain has them; its base class can only be had inside."""
     from langchain_core.embeddings import Embeddings
 
-    class Given(Embeddings):
+    class Given(Embeddings):  # type: ignore[misc]
         """Looks vectors up."""
 
         def embed_documents(self, texts: list[str]) -> Any:

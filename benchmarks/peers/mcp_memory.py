@@ -2,9 +2,10 @@
 
 Configuration: the storage that the service runs on by default, its embedder replaced by one that
 looks the given vectors up (its own model would have to be downloaded), write-ahead log on as by
-default; a single memory is stored without looking for one that means the same. A memory's namespace is
-its `store`; filters are tags, the only ones its search has. It deduplicates by content across all stores, and scans. It loads an extension
-of SQLite: where this Python's own `sqlite3` refuses to, `pysqlite3` takes its place.
+default; a single memory is stored without looking for one that means the same. A memory's namespace
+is its `store`; filters are tags, the only ones its search has. It deduplicates by content across
+all stores, and scans. It loads an extension of SQLite: where this Python's own `sqlite3` refuses
+to, `pysqlite3` takes its place.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class McpMemory:
 
         model = _Model(self._given)
 
-        class WithGivenVectors(SqliteVecMemoryStorage):  # type: ignore[misc, unused-ignore]
+        class WithGivenVectors(SqliteVecMemoryStorage):  # type: ignore[misc]
             """The storage as it is, with another embedder."""
 
             async def _initialize_embedding_model(self) -> None:

@@ -3,10 +3,11 @@
 Configuration: Chroma below it, with the same index as `chroma.py`, since of the stores that mem0
 can run without a server only Chroma both has an index and filters before it ranks. (FAISS rewrites
 its whole file at every insert and filters only what it has already found; Qdrant's local mode scans
-in Python.) The embedder is replaced by one that looks the given vectors up; history in a file, as by default; telemetry
-off. A memory's namespace is its `user_id`. `add` embeds and inserts message by message and has one
-metadata for all of them, so that a batch of different memories is as many calls. Where that takes too
-long, the rest is inserted into the store below as `add` would have, which counts as no store.
+in Python.) The embedder is replaced by one that looks the given vectors up; history in a file, as
+by default; telemetry off. A memory's namespace is its `user_id`. `add` embeds and inserts message
+by message and has one metadata for all of them, so that a batch of different memories is as many
+calls. Where that takes too long, the rest is inserted into the store below as `add` would have,
+which counts as no store.
 """
 
 from __future__ import annotations

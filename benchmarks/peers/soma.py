@@ -21,7 +21,8 @@ from benchmarks.comparison.shapes import DIMENSION, Keep
 from benchmarks.comparison.workload import Item, Question
 from benchmarks.peers.postgres import analysed, database_bytes, made_database
 from benchmarks.peers.system import BY_VECTOR, Place, folder_bytes
-from container import Container, build as wired, running
+from container import Container, running
+from container import build as wired
 from domain.draft import Draft, Wait
 from domain.filter import Filter, parse_where
 from domain.memory import MemoryId
