@@ -18,6 +18,7 @@ from benchmarks.comparison.shapes import EVERYTHING, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "performance.md"
+PLOT = "performance-cost.svg"
 BEGIN = "<!-- comparison: written by benchmarks/report.py -->"
 END = "<!-- comparison: end -->"
 BY_VECTOR = "vector"
@@ -253,7 +254,8 @@ def replace_in_docs(findings: Findings, docs: Path = DOCS) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{docs.name} has no place for the comparison")
-    text = f"{before}{BEGIN}\n\n{tables(findings)}\n{END}{after}"
+    image = f"![Cost against size, both logarithmic]({PLOT})"
+    text = f"{before}{BEGIN}\n\n{image}\n\n{tables(findings)}\n{END}{after}"
     docs.write_text(text, encoding="utf-8")
 
 

@@ -12,8 +12,10 @@ from benchmarks.comparison.facts import available_bytes
 from benchmarks.comparison.plan import Plan
 from benchmarks.comparison.shapes import Shape
 
-#: The first turn is short, to foresee how long the rest will take.
+#: The first turn is short, to foresee how long the rest will take; what is made only once must not
+#: weigh much in it.
 _FIRST_SHARE = 100
+_FIRST_MIN = 500
 _FIRST_MAX = 2000
 #: A turn may take this many times what is left before it is ended by force.
 _GRACE = 1.2
@@ -57,7 +59,7 @@ class Filled:
 
 def turns(total: int, rounds: int) -> Iterator[tuple[int, int]]:
     """Give (first, count) of each turn."""
-    first = min(max(1, total // _FIRST_SHARE), _FIRST_MAX)
+    first = min(total, max(_FIRST_MIN, min(total // _FIRST_SHARE, _FIRST_MAX)))
     yield 0, first
     size = -(-(total - first) // rounds)
     for begin in range(first, total, max(1, size)):

@@ -6,10 +6,13 @@ A full client spends more time on a request than the server does, and both share
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 _OK = 200
 _LINE = b"\r\n"
+#: A server closes a connection that is idle for about 5 seconds.
+_IDLE_SECONDS = 2.0
 
 
 class HttpConnection:
@@ -49,18 +52,28 @@ class HttpPool:
 
     def __init__(self, connect: Callable[[], HttpConnection]) -> None:
         self._connect = connect
-        self._idle: list[HttpConnection] = []
+        self._idle: list[tuple[float, HttpConnection]] = []
 
     async def post(self, path: str, body: bytes) -> bytes:
         """Send a request over a connection that nobody uses."""
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection = await self._taken()
         content = await connection.post(path, body)
-        self._idle.append(connection)
+        self._idle.append((time.monotonic(), connection))
         return content
+
+    async def _taken(self) -> HttpConnection:
+        """Take the one used last, unless the server may have closed it while others had a turn."""
+        if self._idle:
+            since, connection = self._idle.pop()
+            if time.monotonic() - since < _IDLE_SECONDS:
+                return connection
+            await connection.close()
+            await self.close()
+        return self._connect()
 
     async def close(self) -> None:
         """Close those that are idle."""
-        for connection in self._idle:
+        for _, connection in self._idle:
             await connection.close()
         self._idle.clear()
 

@@ -156,7 +156,7 @@ def _resident_bytes(process: int) -> int:
 
 
 async def serve(worker: Worker, commands: Any, answers: Any) -> None:
-    """Carry out commands until there are no more."""
+    """Carry out commands until there are no more; then nothing of the system is left running."""
     while line := await asyncio.to_thread(commands.readline):
         command: Mapping[str, Any] = json.loads(line)
         try:
@@ -165,6 +165,7 @@ async def serve(worker: Worker, commands: Any, answers: Any) -> None:
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+    await worker.close()
 
 
 def main() -> None:
