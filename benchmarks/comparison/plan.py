@@ -24,14 +24,14 @@ class Plan:
     singles: int = 100
     #: Turns that the systems take while they are filled and asked.
     rounds: int = 5
-    questions: int = 300
-    reopens: int = 3
+    questions: int = 200
+    reopens: int = 2
     #: For filling one system; who is foreseen to take longer is left out.
     fill_seconds: float = 900.0
     #: For asking one system in one way with one filter, all rounds together.
-    recall_seconds: float = 20.0
+    recall_seconds: float = 10.0
     #: For one number of clients with one filter.
-    crowd_seconds: float = 5.0
+    crowd_seconds: float = 3.0
     #: For everything else that is asked of a system once.
     patience_seconds: float = 300.0
     #: Beyond what is left of memory and disk nobody goes on.

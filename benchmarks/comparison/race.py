@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -72,6 +72,8 @@ class Race:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._workload.make(self._plan.questions, self._plan.singles)
         self._records.add("machine", str(self._shape), "", **facts())
+        limits = {name: value for name, value in asdict(self._plan).items() if name != "shapes"}
+        self._records.add("plan", str(self._shape), "", **limits)
         try:
             self._start(wanted)
             self._measure()
