@@ -9,62 +9,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparison.records import LEFT_OUT, Record, Records
+from benchmarks.comparison.findings import Findings
+from benchmarks.comparison.plot import plot
+from benchmarks.comparison.records import Records
 from benchmarks.comparison.shapes import EVERYTHING, parse
+from benchmarks.peers.system import BY_VECTOR
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "performance.md"
 PLOT = "performance-cost.svg"
 BEGIN = "<!-- comparison: written by benchmarks/report.py -->"
 END = "<!-- comparison: end -->"
-BY_VECTOR = "vector"
 _SMALL, _HALF = "1 %", "50 %"
 #: Whom Soma is held against at this size, and how many times their rates it should have.
 AIMED_AT = "100000"
 RIVALS = ("mem0", "chroma", "langgraph", "langgraph-postgres", "langgraph-flat")
 RECALL_AIM, STORE_AIM = 20, 5
-
-
-class Findings:
-    """The records of a run, to be looked up."""
-
-    def __init__(self, records: Iterable[Record]) -> None:
-        self.all = list(records)
-
-    def shapes(self) -> list[str]:
-        """Return the shapes, smaller ones first, many namespaces last."""
-        found = {record["shape"] for record in self.all}
-        return sorted(found, key=lambda text: (parse(text).namespaces, parse(text).total))
-
-    def systems(self, shape: str) -> list[str]:
-        """Return the systems that were measured with a shape, in the order they ran."""
-        return list(
-            dict.fromkeys(
-                record["system"]
-                for record in self.all
-                if record["shape"] == shape and record["measure"] == "store"
-            )
-        )
-
-    def get(self, measure: str, shape: str, system: str, name: str, **which: object) -> Any:
-        """Return one figure, or None where it was not measured."""
-        wanted = {"measure": measure, "shape": shape, "system": system, **which}
-        for record in self.all:
-            if all(record.get(field) == value for field, value in wanted.items()):
-                return record.get(name)
-        return None
-
-    def left_out(self, shape: str) -> list[tuple[str, str]]:
-        """Return (system, reason) of those that were left out."""
-        return [
-            (record["system"], record["reason"])
-            for record in self.all
-            if record["measure"] == LEFT_OUT and record["shape"] == shape
-        ]
 
 
 def write(folder: Path) -> str:
@@ -258,39 +222,6 @@ def replace_in_docs(findings: Findings, docs: Path = DOCS) -> None:
     image = f"![Cost against size, both logarithmic]({PLOT})"
     text = f"{before}{BEGIN}\n\n{image}\n\n{tables(findings)}\n{END}{after}"
     docs.write_text(text, encoding="utf-8")
-
-
-def plot(findings: Findings, path: Path) -> None:
-    """Draw cost against size, both logarithmic: straight lines of slope 1 are linear cost."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4.6), layout="constrained")
-    panels = figure.subplots(1, 3)
-    titles = ("recall, p50 ms", "recall, filter keeping 1 %, p50 ms", "batch store, ms a memory")
-    for panel, title in zip(panels, titles, strict=True):
-        panel.set(xscale="log", yscale="log", title=title, xlabel="memories in one namespace")
-        panel.grid(alpha=0.3, which="both", linewidth=0.4)
-    sizes = [shape for shape in findings.shapes() if parse(shape).namespaces == 1]
-    systems = dict.fromkeys(system for shape in sizes for system in findings.systems(shape))
-    for place, system in enumerate(systems):
-        style = {"marker": "o", "markersize": 3, "color": f"C{place}" if place < 10 else "black"}
-        style["linewidth"] = 2.4 if system.startswith("soma") else 1.2
-        for panel, figures in zip(panels, _curves(findings, sizes, system), strict=True):
-            known = [(int(size), y) for size, y in zip(sizes, figures, strict=True) if y]
-            panel.plot([x for x, _ in known], [y for _, y in known], label=system, **style)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-
-
-def _curves(findings: Findings, sizes: Sequence[str], system: str) -> list[list[float | None]]:
-    def recalls(keep: str) -> list[float | None]:
-        which = {"way": BY_VECTOR, "keep": keep, "warm": True}
-        return [findings.get("recall", size, system, "p50_ms", **which) for size in sizes]
-
-    rates = [findings.get("store", size, system, "per_second") for size in sizes]
-    return [recalls(EVERYTHING), recalls(_SMALL), [rate and 1000 / rate for rate in rates]]
 
 
 def main() -> None:

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.comparison.filling import Filled, turns
+from benchmarks.comparison.findings import Findings
 from benchmarks.comparison.records import DONE, LEFT_OUT, Records
 from benchmarks.comparison.shapes import KEEPS, Shape, parse
 from benchmarks.comparison.workload import Workload
-from benchmarks.report import BEGIN, END, Findings, replace_in_docs, tables
+from benchmarks.report import BEGIN, END, replace_in_docs, tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _FIGURES = {
