@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -85,6 +87,8 @@ def main() -> None:
     unknown = set(options.systems.split(",")) - SYSTEMS.keys()
     if unknown:
         parser.error(f"unknown systems: {', '.join(sorted(unknown))}")
+    # Told to stop, it still stops the server and the systems.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = options.folder or RESULTS / time.strftime("%Y%m%d-%H%M%S")
     try:
         compare(planned(options), folder, options.postgres)

@@ -73,11 +73,11 @@ def _machine(findings: Findings, shape: str) -> str:
     def fact(name: str) -> object:
         return findings.get("machine", shape, "", name)
 
+    options = findings.get("plan", shape, "", "options") or {}
     return (
         f"{fact('cpu')}, {fact('cores')} cores, {fact('memory_gb')} GB, Python {fact('python')},"
         f" NumPy {fact('numpy')}, load {fact('load')} at the start; one 10,000 x 384 float32"
-        f" matrix-vector product: {fact('matvec_ms')} ms. Batches of"
-        f" {findings.get('plan', shape, '', 'batch')}."
+        f" matrix-vector product: {fact('matvec_ms')} ms. Batches of {options.get('batch')}."
     )
 
 

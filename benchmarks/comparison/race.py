@@ -73,7 +73,7 @@ class Race:
         self._workload.make(self._plan.questions, self._plan.singles)
         self._records.add("machine", str(self._shape), "", **facts())
         limits = {name: value for name, value in asdict(self._plan).items() if name != "shapes"}
-        self._records.add("plan", str(self._shape), "", **limits)
+        self._records.add("plan", str(self._shape), "", options=limits)
         try:
             self._start(wanted)
             self._measure()
