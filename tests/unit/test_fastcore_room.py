@@ -14,7 +14,7 @@ from adapters.sqlite.store import SqliteStore
 from domain.filter import Filter
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.vector import unit_vector
-from tests.contracts.journal import MODEL, Journal
+from contracts.journal import MODEL, Journal
 
 ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
 

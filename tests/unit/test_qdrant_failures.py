@@ -34,7 +34,7 @@ from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
 from domain.ports import VectorNominations
 from domain.vector import unit_vector
-from tests.contracts.journal import MODEL, Journal
+from contracts.journal import MODEL, Journal
 from tests.contracts.projecting import synchronise
 from tests.servers.proxy import Mode, Proxy
 from tests.servers.qdrant_stand_in import stand_in
