@@ -184,7 +184,7 @@ def _point(item: IndexedVector) -> Point:
 
 
 def _counts(point: Point, moment: float | None) -> bool:
-    """Tell whether a memory is valid at a moment: from the first second on, until before the last."""
+    """Tell whether a memory is valid at a moment (both ends half open)."""
     valid_from, valid_to, expires_at = point.span
     return moment is None or (valid_from <= moment < valid_to and moment < expires_at)
 

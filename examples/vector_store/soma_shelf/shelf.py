@@ -58,7 +58,7 @@ class Shelf:
         *,
         anew: bool,
     ) -> None:
-        """Write points, remove others and move the watermark; `anew` empties the namespace first."""
+        """Write points, remove others, move the watermark; `anew` empties the namespace first."""
         with self._opened() as db:
             if anew:
                 db.execute("DELETE FROM points WHERE namespace = ?", (namespace,))
