@@ -16,6 +16,7 @@ from dependency_injector import containers, providers
 from msgspec import structs
 
 from adapters.cached_embedder import CachedEmbedder
+from adapters.drawn_limits import DrawnRateLimiter
 from adapters.environment import OPENAI_NEEDS, Settings, masked
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
@@ -259,7 +260,11 @@ class Container(containers.DeclarativeContainer):
     )
     limiters: dict[str, providers.Provider[RateLimiter]] = {  # noqa: RUF012
         "none": near_limiter,
-        "redis": providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+        "redis": providers.Singleton(
+            DrawnRateLimiter,
+            providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+            elapsed,
+        ),
     }
     rate_limiter: providers.Provider[RateLimiter] = providers.Selector(
         settings.provided.far_cache, **limiters
