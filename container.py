@@ -66,7 +66,7 @@ from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.following import Follower
 from application.forget import Erase, Forget
-from application.guarded import Guarded
+from application.guarded import Guard
 from application.indexing import Indexer
 from application.jobs import RunJobs
 from application.keyring import Keyring, KeyUsage
@@ -97,7 +97,7 @@ from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.use_cases import UseCases
 from application.watch import Watch
-from domain.access import Permission, Principal
+from domain.access import Permission
 from domain.errors import SomaError
 from domain.memory import Limits
 from domain.ports import (
@@ -631,9 +631,8 @@ class Container(containers.DeclarativeContainer):
         done=providers.Object(_uncounted),
     )
     #: What doors may do for whom: `guarded()(principal)`. Nothing else here is for them to call.
-    guarded: providers.Provider[Callable[[Principal], Guarded]] = providers.Singleton(
-        partial,
-        Guarded,
+    guarded: providers.Provider[Guard] = providers.Singleton(
+        Guard,
         providers.Singleton(
             UseCases,
             remember=remember,

@@ -42,6 +42,10 @@ bench folder *arguments:
 serve *arguments:
     {{bin}}/soma serve {{arguments}}
 
+# Generate the gRPC code from proto/
+proto *arguments:
+    {{bin}}/python -m infra.proto {{arguments}}
+
 # Build the container image
 image:
     DOCKER_BUILDKIT=1 docker build --tag somafractalmemory .

@@ -69,6 +69,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     background_embedding: bool = True
     host: _Text = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8420
+    grpc_host: _Text = "127.0.0.1"
+    grpc_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    grpc_cert_file: Path | None = None
+    grpc_key_file: Path | None = None
+    grpc_client_ca_file: Path | None = None
     bootstrap_key: _Text | None = None
     key_secret: Annotated[str, msgspec.Meta(min_length=16)] | None = None
     rate_limit_window_seconds: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 60.0

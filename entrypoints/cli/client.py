@@ -136,19 +136,30 @@ class DirectoryTransport(httpx.AsyncBaseTransport):
 @asynccontextmanager
 async def connected(options: argparse.Namespace) -> AsyncIterator[Api]:
     """Connect to a server where one is named, or else to the owner of the data directory."""
+    async with http_client(options) as http:
+        yield Api(http, embedded=not _names_server(options))
+
+
+@asynccontextmanager
+async def http_client(options: argparse.Namespace) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of the same, for those who speak HTTP themselves."""
     settings = options.settings
-    if settings.url is not None and options.data is None:
+    if _names_server(options):
         headers = {"authorization": f"Bearer {settings.key}"} if settings.key else {}
         base = _checked_url(settings.url)
         async with httpx.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT) as http:
-            yield Api(http, embedded=False)
+            yield http
         return
     async with opened(settings) as directory:
         transport = DirectoryTransport(directory)
         async with httpx.AsyncClient(
             base_url="http://soma", transport=transport, timeout=TIMEOUT
         ) as http:
-            yield Api(http, embedded=True)
+            yield http
+
+
+def _names_server(options: argparse.Namespace) -> bool:
+    return options.settings.url is not None and options.data is None
 
 
 class _translated:

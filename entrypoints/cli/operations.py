@@ -93,6 +93,7 @@ async def serve(options: argparse.Namespace) -> int:
                 port=settings.port,
                 socket_path=None,
                 ready=_announce,
+                grpc_ready=_announce_grpc,
             )
         return 0
     async with opened(settings) as directory:
@@ -106,7 +107,38 @@ async def serve(options: argparse.Namespace) -> int:
             port=settings.port,
             socket_path=Path(directory.address),
             ready=_announce,
+            grpc_ready=_announce_grpc,
         )
+    return 0
+
+
+async def grpc(options: argparse.Namespace) -> int:
+    """Serve gRPC until told to stop; the socket of an embedded store is served beside it."""
+    from container import build, running
+    from entrypoints.grpc.server import serve_grpc
+    from entrypoints.http.server import serve_socket
+
+    settings = options.settings
+    if settings.profile == "server":
+        async with running(build(settings)) as container:
+            await serve_grpc(container, ready=_announce_grpc)
+        return 0
+    async with opened(settings) as directory:
+        owned = await directory.own()
+        if owned is None:
+            raise DataDirectoryBusy(
+                f"{settings.data_dir} is owned by another process: set SOMA_GRPC_PORT there"
+            )
+        async with serve_socket(owned, Path(directory.address)):
+            await serve_grpc(owned, ready=_announce_grpc)
+    return 0
+
+
+async def mcp(options: argparse.Namespace) -> int:
+    """Speak MCP over stdin and stdout until stdin ends."""
+    from entrypoints.mcp.stdio import serve_stdio
+
+    await serve_stdio(options)
     return 0
 
 
@@ -146,6 +178,10 @@ async def replay_dead_letters(options: argparse.Namespace) -> int:
 
 def _announce(url: str) -> None:
     print(f"Soma listens on {url} (OpenAPI: {url}/schema)", flush=True)
+
+
+def _announce_grpc(address: str) -> None:
+    print(f"Soma listens on {address} (gRPC, soma.v1.MemoryService)", flush=True)
 
 
 def _announce_worker(url: str) -> None:

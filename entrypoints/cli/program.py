@@ -57,6 +57,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
     names = {"data": "data_dir", "url": "url", "key": "key", "namespace": "namespace"}
     names |= {"host": "host", "port": "port"}
+    names |= {"grpc_host": "grpc_host", "grpc_port": "grpc_port"}
     names |= {"worker_host": "worker_host", "worker_port": "worker_port"}
     given = {field: getattr(options, name, None) for name, field in names.items()}
     settings = load_settings(os.environ, given)

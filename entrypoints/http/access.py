@@ -75,7 +75,15 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
 async def admitted(connection: Connection) -> Guarded:
     """Return the use cases for who is asking, and note them as `connection.auth`."""
     state = connection.app.state
-    access: Access = state.access
+    # Only this process can put an admission into a scope: a tool calling on behalf of its caller.
+    admission = admission_of(connection.scope) or await _admission(connection, state.access)
+    guarded: Guarded = state.guarded(admission.principal)
+    connection.scope["auth"] = guarded
+    connection.scope[ADMISSION] = admission  # type: ignore[literal-required]
+    return guarded
+
+
+async def _admission(connection: Connection, access: Access) -> Admission:
     peer = _peer_of(connection)
     token = None
     if not peer.is_owner:
@@ -84,10 +92,7 @@ async def admitted(connection: Connection) -> Guarded:
     admission = await access.admit(token, peer)
     if admission.principal is OWNER and not peer.is_owner:
         _refuse_foreign_pages(connection)
-    guarded: Guarded = state.guarded(admission.principal)
-    connection.scope["auth"] = guarded
-    connection.scope[ADMISSION] = admission  # type: ignore[literal-required]
-    return guarded
+    return admission
 
 
 def admission_of(scope: Scope) -> Admission | None:

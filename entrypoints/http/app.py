@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import PackageNotFoundError, version
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
@@ -32,6 +31,8 @@ from entrypoints.http.metrics import Measured
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
 from entrypoints.http.tracing import Traced
+from entrypoints.mcp.http import McpDoor, streamable
+from entrypoints.version import version_text
 
 GROUPS = (
     ("memories", memories.ROUTES),
@@ -57,6 +58,7 @@ def create_app(container: Container) -> Litestar:
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
             Router("/", route_handlers=operations.ROOT_ROUTES, tags=["operations"]),
             Router("/", route_handlers=seed.ROUTES),
+            streamable,
         ],
         dependencies={
             "soma": Provide(caller, sync_to_thread=False),
@@ -76,6 +78,7 @@ def create_app(container: Container) -> Litestar:
     app.state.import_line_bytes_max = settings.import_line_bytes_max
     keep_gate(app.state, container)
     app.state.stopping = asyncio.Event()
+    app.state.mcp = McpDoor(app, version_text(), body_bytes_max=settings.body_bytes_max)
     return app
 
 
@@ -94,7 +97,7 @@ def _cors(origins: str | None) -> CORSConfig | None:
 def _document() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Soma Fractal Memory",
-        version=_version(),
+        version=version_text(),
         description=(
             "A memory for AI agents: it stores, recalls, forgets, and says why. "
             "Every error is an `application/problem+json` (RFC 9457)."
@@ -114,10 +117,3 @@ def _document() -> OpenAPIConfig:
         ),
         security=[{"bearer": []}, {"apiKey": []}],
     )
-
-
-def _version() -> str:
-    try:
-        return version("somafractalmemory")
-    except PackageNotFoundError:
-        return "0"

@@ -16,9 +16,9 @@ from litestar.types import ExceptionHandlersMap
 from msgspec import Meta
 
 from domain.errors import AccessDenied, InvalidInput, RateLimited, SomaError, TooLarge, Unavailable
+from entrypoints.decoding import refusal
 from entrypoints.errors import outcome_of
 from entrypoints.http.headers import refusal_headers
-from entrypoints.http.requests import refusal
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:somafractalmemory:problem:"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -17,17 +15,13 @@ from litestar.params import QueryParameter, SkipValidation
 
 from application.guarded import Guarded
 from domain.errors import InvalidInput
-
-T = TypeVar("T")
+from entrypoints.decoding import decoded
 
 QUERY_FIELDS_MAX = 1000
 
 #: What handlers ask for by the names `soma` and `health`.
 Soma = NamedDependency[SkipValidation[Guarded]]
 Health = NamedDependency[SkipValidation[Callable[[], Awaitable[dict[str, str]]]]]
-
-_AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
-_NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>[^`]*)`")
 
 
 class StrictRequest(Request[Any, Guarded, State]):
@@ -41,31 +35,6 @@ class StrictRequest(Request[Any, Guarded, State]):
         data_field = self.route_handler.parsed_data_field
         wanted = data_field.annotation if data_field else Any
         return decoded(await self.body(), wanted)
-
-
-def decoded(body: bytes | str, wanted: type[T], *, within: str = "") -> T:
-    """Decode JSON as exactly the wanted type; raise `InvalidInput` naming the field."""
-    try:
-        return msgspec.json.decode(body, type=wanted)
-    except msgspec.ValidationError as error:
-        raise refusal(str(error), within) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(within or "body", f"is not valid JSON ({error})") from error
-    except RecursionError as error:
-        raise InvalidInput(within or "body", "is nested too deeply") from error
-
-
-def refusal(message: str, within: str = "") -> InvalidInput:
-    """Turn what msgspec says, ``Expected `int`, got `str` - at `$.k` ``, into a named refusal."""
-    at = _AT.search(message)
-    path = f"{within}{at['path'] if at else ''}".lstrip(".")
-    reason = message[: at.start()] if at else message
-    named = _NAMED.match(reason)
-    if named is None:
-        return InvalidInput(path or "body", reason[:1].lower() + reason[1:])
-    known = "unknown" not in reason
-    field = f"{path}.{named['name']}".lstrip(".")
-    return InvalidInput(field, "is required" if known else "is not a known field")
 
 
 async def only_known_parameters(

@@ -14,7 +14,7 @@ from domain.filter import Box, Condition, Filter, parse_box, parse_where
 from domain.memory import Kind, check_time, checked_text
 from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace
 from domain.recall import RecallAnswer, RecallQuery
-from entrypoints.http.requests import decoded
+from entrypoints.decoding import decoded
 from entrypoints.http.schemas import Body, Coordinate, SourceBody, Space, Tags, Time, given_or
 from entrypoints.http.vectors import GivenVector, vector_values
 

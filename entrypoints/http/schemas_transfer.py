@@ -20,7 +20,7 @@ from domain.transfer import (
     ExportRecord,
     ImportLine,
 )
-from entrypoints.http.requests import decoded
+from entrypoints.decoding import decoded
 from entrypoints.http.schemas import Body, DraftBody, SourceBody
 from entrypoints.http.vectors import stored_vector, vector_text
 

@@ -35,29 +35,37 @@ async def serve_http(
     port: int,
     socket_path: Path | None,
     ready: Callable[[str], None] | None = None,
+    grpc_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve on `host:port`, and on a socket where one is named, until SIGINT or SIGTERM.
 
-    `ready` is told the URL. Raises `ConfigurationError` when the address is taken, or open to
-    others without a key.
+    `ready` is told the URL, `grpc_ready` the address of gRPC where that is served too. Raises
+    `ConfigurationError` when an address is taken, or open to others without a key.
     """
     from entrypoints.http.access import over_socket
     from entrypoints.http.app import create_app
 
     await check_exposure(host, container.access())
     app = create_app(container)
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         network = stack.enter_context(tcp_listener(host, port))
         servers = [(_server(app), network)]
         if socket_path is not None:
             local = stack.enter_context(_unix_listener(socket_path))
             servers.append((_server(over_socket(app)), local))
         stack.enter_context(_signals([server for server, _ in servers], app))
+        address = None
+        if container.settings().grpc_port is not None:
+            from entrypoints.grpc.server import grpc_served
+
+            address = await stack.enter_async_context(grpc_served(container, app.state.stopping))
         async with asyncio.TaskGroup() as group:
             for server, listener in servers:
                 group.create_task(server.serve(sockets=[listener]))
             if ready is not None:
                 ready(url_of(network))
+            if grpc_ready is not None and address is not None:
+                grpc_ready(address)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.draft import Draft
 from domain.namespace import Namespace
-from entrypoints.http.requests import decoded
+from entrypoints.decoding import decoded
 from entrypoints.http.schemas import RememberBody
 
 

@@ -1,0 +1,1 @@
+"""Generated from proto/soma/v1/memory.proto by `just proto`."""
