@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from dependency_injector import containers, providers
 from msgspec import structs
@@ -41,7 +41,12 @@ from adapters.kafka.topics import KafkaTopics
 from adapters.late_interaction import LateInteraction
 from adapters.layered_cache import LayeredCache
 from adapters.networkx_graph import NetworkxGraph
-from adapters.observation import FailureLog
+from adapters.observation.log import Log
+from adapters.observation.messages import TracedSource
+from adapters.observation.meter import Meter, observed
+from adapters.observation.ports import CountedCache, CountedLimiter, watched, watched_store
+from adapters.observation.tallies import Tallies
+from adapters.observation.tracing import TraceSettings, Tracing
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
 from adapters.postgres.store import PostgresStore
@@ -93,6 +98,7 @@ from application.retrying import Retried
 from application.revise import Revise
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
+from application.tracing import current_trace
 from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.use_cases import UseCases
@@ -134,6 +140,25 @@ def _absent(settings: Settings) -> Mapping[str, str]:
     return {**needed, "none": "it embeds nothing, callers give the vectors"}
 
 
+def _instrumented(settings: Settings) -> list[str]:
+    """Return the client libraries in use whose calls can become spans."""
+    used = {"psycopg": settings.postgres_url, "redis": settings.redis_url}
+    return ["httpx", *(name for name, url in used.items() if url is not None)]
+
+
+Provided = TypeVar("Provided", bound=providers.Provider[Any])
+
+
+def _watched(meter: providers.Provider[Meter], name: str, port: Provided) -> Provided:
+    """Provide the same adapter with its calls timed."""
+    return cast("Provided", providers.Singleton(watched, port, name, meter))
+
+
+def _observed(meter: providers.Provider[Meter], name: str, use_case: Provided) -> Provided:
+    """Provide the same use case with its calls timed."""
+    return cast("Provided", providers.Factory(observed, name, use_case, meter))
+
+
 def _cursors(settings: Settings) -> list[str]:
     """Return the names of what follows the feeds by a name that never changes."""
     followed = {RELAY: settings.kafka_servers is not None, BODIES: settings.body_cache != "none"}
@@ -149,6 +174,11 @@ def _pings(
         for name, made in servers.items()
         if getattr(settings, name) is not None
     }
+
+
+def _lag_noter(tallies: Tallies) -> Callable[[str, str, int], None]:
+    """Return whom to tell how far a member of a group is behind in its topic."""
+    return lambda topic, group, lag: tallies.level("consumer_lag", (topic, group), lag)
 
 
 class Pingable(Protocol):
@@ -211,7 +241,25 @@ class Container(containers.DeclarativeContainer):
     new_id = providers.Singleton(Uuid7Source, now)
 
     failure_log = providers.Singleton(
-        FailureLog, settings.provided.log_level, settings.provided.log_format
+        Log,
+        settings.provided.log_level,
+        settings.provided.log_format,
+        providers.Object(current_trace),
+    )
+    tallies = providers.Singleton(Tallies)
+    meter = providers.Singleton(Meter, tallies)
+    tracing = providers.Singleton(
+        Tracing,
+        providers.Singleton(
+            TraceSettings,
+            endpoint=settings.provided.otlp_endpoint,
+            headers=settings.provided.otlp_headers,
+            ratio=settings.provided.trace_sample_ratio,
+            service=settings.provided.service_name,
+            libraries=providers.Callable(_instrumented, settings),
+        ),
+        meter,
+        current_trace=providers.Object(current_trace),
     )
     redis_server = providers.Singleton(
         RedisServer,
@@ -220,14 +268,20 @@ class Container(containers.DeclarativeContainer):
         timeout_seconds=settings.provided.redis_timeout_seconds,
         report=failure_log,
     )
-    far_cache: providers.Provider[Cache] = providers.Singleton(
+    redis_cache: providers.Provider[Cache] = providers.Singleton(
         RedisCache,
         redis_server,
         ttl_seconds=settings.provided.redis_body_ttl_seconds,
         value_bytes_max=settings.provided.redis_value_bytes_max,
     )
+    far_cache: providers.Provider[Cache] = providers.Singleton(
+        CountedCache, _watched(meter, "redis_cache", redis_cache), "redis", tallies
+    )
     near_cache: providers.Provider[Cache] = providers.Singleton(
-        InProcessCache, settings.provided.cache_bytes
+        CountedCache,
+        providers.Singleton(InProcessCache, settings.provided.cache_bytes),
+        "process",
+        tallies,
     )
     caches: dict[str, providers.Provider[Cache]] = {  # noqa: RUF012
         "none": near_cache,
@@ -252,8 +306,8 @@ class Container(containers.DeclarativeContainer):
         ),
         "server": postgres_store,
     }
-    store: providers.Provider[OpenableStore] = providers.Selector(
-        settings.provided.profile, **stores
+    store: providers.Provider[OpenableStore] = providers.Singleton(
+        watched_store, providers.Selector(settings.provided.profile, **stores), meter
     )
     near_limiter: providers.Provider[RateLimiter] = providers.Singleton(
         InProcessRateLimiter, elapsed
@@ -266,15 +320,19 @@ class Container(containers.DeclarativeContainer):
             elapsed,
         ),
     }
-    rate_limiter: providers.Provider[RateLimiter] = providers.Selector(
-        settings.provided.far_cache, **limiters
+    rate_limiter: providers.Provider[RateLimiter] = providers.Singleton(
+        CountedLimiter,
+        _watched(
+            meter, "rate_limiter", providers.Selector(settings.provided.far_cache, **limiters)
+        ),
+        tallies,
     )
     lock_keepers: dict[str, providers.Provider[Locks]] = {  # noqa: RUF012
         "none": providers.Singleton(StoreLocks, store, now),
         "redis": providers.Singleton(RedisLocks, redis_server),
     }
-    locks: providers.Provider[Locks] = providers.Selector(
-        settings.provided.far_cache, **lock_keepers
+    locks: providers.Provider[Locks] = _watched(
+        meter, "locks", providers.Selector(settings.provided.far_cache, **lock_keepers)
     )
 
     kafka = providers.Singleton(
@@ -290,11 +348,21 @@ class Container(containers.DeclarativeContainer):
         partitions=settings.provided.kafka_partitions,
         replication=settings.provided.kafka_replicas,
     )
-    publisher = providers.Singleton(KafkaPublisher, kafka, encode=providers.Object(encode_event))
-    message_source = providers.Singleton(
+    publisher = _watched(
+        meter,
+        "publisher",
+        providers.Singleton(
+            KafkaPublisher,
+            kafka,
+            encode=providers.Object(encode_event),
+            traced=tracing.provided.produced,
+        ),
+    )
+    kafka_source = providers.Singleton(
         KafkaSource,
         kafka,
         report=failure_log,
+        note_lag=providers.Factory(_lag_noter, tallies),
         membership=providers.Singleton(
             Membership,
             group_prefix=settings.provided.kafka_group_prefix,
@@ -302,15 +370,23 @@ class Container(containers.DeclarativeContainer):
             heartbeat_seconds=settings.provided.kafka_heartbeat_seconds,
         ),
     )
-    dead_letters = providers.Singleton(
-        KafkaDeadLetters, kafka, now=now, group_prefix=settings.provided.kafka_group_prefix
+    message_source = providers.Singleton(TracedSource, kafka_source, tracing)
+    dead_letters = _watched(
+        meter,
+        "dead_letters",
+        providers.Singleton(
+            KafkaDeadLetters, kafka, now=now, group_prefix=settings.provided.kafka_group_prefix
+        ),
     )
     near_bus: providers.Provider[EventBus] = providers.Singleton(InProcessBus)
-    buses: dict[str, providers.Provider[EventBus]] = {  # noqa: RUF012
+    kafka_bus = providers.Singleton(KafkaBus, near_bus, kafka, report=failure_log)
+    buses: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "inprocess": near_bus,
-        "kafka": providers.Singleton(KafkaBus, near_bus, kafka, report=failure_log),
+        "kafka": kafka_bus,
     }
-    bus: providers.Provider[EventBus] = providers.Selector(settings.provided.event_bus, **buses)
+    bus: providers.Provider[EventBus] = _watched(
+        meter, "bus", providers.Selector(settings.provided.event_bus, **buses)
+    )
     analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
     onnx_embedder: providers.Provider[Any] = providers.Singleton(
         OnnxEmbedder, settings.provided.model_path
@@ -334,7 +410,7 @@ class Container(containers.DeclarativeContainer):
     )
     other_embedders: providers.Provider[list[Embedder]] = providers.List()
     embedder: providers.Provider[Embedder] = providers.Singleton(
-        CachedEmbedder, local_embedder, cache
+        CachedEmbedder, _watched(meter, "embedder", local_embedder), cache
     )
     budget = providers.Singleton(Budget, settings.provided.fastcore_bytes)
     room = providers.Singleton(
@@ -343,17 +419,21 @@ class Container(containers.DeclarativeContainer):
         embedder.provided.model.dimension,
         budget_bytes=settings.provided.fastcore_bytes,
     )
-    fast_core: providers.Provider[VectorIndex] = providers.Singleton(
+    fast_core: providers.Provider[FastCore] = providers.Singleton(
         FastCore,
         store,
         embedder.provided.model.id,
         embedder.provided.model.dimension,
         budget=budget,
     )
-    fast_words: providers.Provider[TextIndex] = providers.Singleton(
+    fast_words: providers.Provider[FastWords] = providers.Singleton(
         FastWords, store, budget=budget, room=room
     )
-    store_words: providers.Provider[TextIndex] = providers.Singleton(StoreTextIndex, store)
+    near_index = _watched(meter, "fast_core", fast_core)
+    near_words = _watched(meter, "fast_words", fast_words)
+    store_words: providers.Provider[TextIndex] = _watched(
+        meter, "store_words", providers.Singleton(StoreTextIndex, store)
+    )
     qdrant = providers.Singleton(
         QdrantConnection,
         settings.provided.qdrant_url,
@@ -376,14 +456,16 @@ class Container(containers.DeclarativeContainer):
             replicas=settings.provided.qdrant_replicas,
         ),
     )
-    projection = providers.Singleton(QdrantProjection, collection)
+    projection = _watched(
+        meter, "vector_projection", providers.Singleton(QdrantProjection, collection)
+    )
     circuit = providers.Singleton(Circuit, elapsed)
-    indexes: dict[str, providers.Provider[VectorIndex]] = {  # noqa: RUF012
-        "fastcore": fast_core,
+    indexes: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "fastcore": near_index,
         "qdrant": providers.Singleton(
             FallbackIndex,
-            providers.Singleton(QdrantIndex, store, collection),
-            fast_core,
+            _watched(meter, "qdrant", providers.Singleton(QdrantIndex, store, collection)),
+            near_index,
             fits=room,
             circuit=circuit,
         ),
@@ -395,7 +477,9 @@ class Container(containers.DeclarativeContainer):
         "fastcore": store_words,
         "qdrant": providers.Singleton(
             FallbackTextIndex,
-            providers.Singleton(QdrantTextIndex, store, collection),
+            _watched(
+                meter, "qdrant_words", providers.Singleton(QdrantTextIndex, store, collection)
+            ),
             store_words,
             circuit=circuit,
         ),
@@ -403,12 +487,14 @@ class Container(containers.DeclarativeContainer):
     # Exact and the same for every store; what is too large for the process is asked elsewhere.
     words: providers.Provider[TextIndex] = providers.Singleton(
         FittingTextIndex,
-        fast_words,
+        near_words,
         providers.Selector(settings.provided.vector_index, **far_words),
         fits=fast_words.provided.fits,
     )
-    graph: providers.Provider[MemoryGraph] = providers.Singleton(
-        NetworkxGraph, store, roots_max=settings.provided.graph_roots_max
+    graph: providers.Provider[MemoryGraph] = _watched(
+        meter,
+        "graph",
+        providers.Singleton(NetworkxGraph, store, roots_max=settings.provided.graph_roots_max),
     )
 
     gatherer = providers.Singleton(
@@ -416,7 +502,10 @@ class Container(containers.DeclarativeContainer):
     )
     projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
     follower = providers.Factory(
-        Follower, store=store, events_at_once=settings.provided.worker_events_at_once
+        Follower,
+        store=store,
+        events_at_once=settings.provided.worker_events_at_once,
+        around=tracing.provided.applying,
     )
     project_vectors = providers.Factory(
         ProjectVectors,
@@ -477,10 +566,12 @@ class Container(containers.DeclarativeContainer):
         key=settings.provided.reranker_key,
         timeout_seconds=settings.provided.reranker_timeout_seconds,
     )
+    timed_late = _watched(meter, "late_reranker", late_reranker)
+    timed_http = _watched(meter, "http_reranker", http_reranker)
     rerankings: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "none": providers.Object(None),
-        "late": providers.Factory(Reranking, store=store, reranker=late_reranker),
-        "http": providers.Factory(Reranking, store=store, reranker=http_reranker),
+        "late": providers.Factory(Reranking, store=store, reranker=timed_late),
+        "http": providers.Factory(Reranking, store=store, reranker=timed_http),
     }
     reranking: providers.Provider[Any] = providers.Selector(
         settings.provided.reranker, **rerankings
@@ -623,6 +714,16 @@ class Container(containers.DeclarativeContainer):
         bootstrap_key=settings.provided.bootstrap_key,
         now=now,
     )
+    create_key = providers.Factory(
+        CreateKey,
+        store=store,
+        keyring=keyring,
+        now=now,
+        new_key_id=providers.Callable(partial, secrets.token_hex, 8),
+        new_secret=providers.Object(secrets.token_urlsafe),
+    )
+    list_keys = providers.Factory(ListKeys, store=store)
+    revoke_key = providers.Factory(RevokeKey, store=store, keyring=keyring, now=now)
     flush_key_usage = providers.Factory(
         Repeating,
         step=key_usage.provided.flush,
@@ -630,6 +731,49 @@ class Container(containers.DeclarativeContainer):
         report=failure_log,
         done=providers.Object(_uncounted),
     )
+    relay = providers.Factory(Relay, follower=follower, publisher=publisher)
+    requeue_vectors = providers.Factory(RequeueVectors, store=store, models=models)
+    repair_index = providers.Factory(RepairVectorIndex, store=store, models=models)
+    worker_id = providers.Singleton(secrets.token_hex, 8)
+    run_jobs = providers.Factory(
+        RunJobs, store=store, locks=locks, jobs=providers.Object(()), now=now, owner=worker_id
+    )
+
+    # --- What the doors and the loops are given: the same, with every call timed -----------------
+
+    remember = _observed(meter, "remember", remember)
+    remember_batch = _observed(meter, "remember_batch", remember_batch)
+    recall = _observed(meter, "recall", recall)
+    show = _observed(meter, "show", show)
+    list_memories = _observed(meter, "list_memories", list_memories)
+    history = _observed(meter, "history", history)
+    revise = _observed(meter, "revise", revise)
+    forget = _observed(meter, "forget", forget)
+    erase = _observed(meter, "erase", erase)
+    connect = _observed(meter, "connect", connect)
+    disconnect = _observed(meter, "disconnect", disconnect)
+    neighbors = _observed(meter, "neighbors", neighbors)
+    find_path = _observed(meter, "find_path", find_path)
+    list_namespaces = _observed(meter, "list_namespaces", list_namespaces)
+    show_namespace = _observed(meter, "show_namespace", show_namespace)
+    set_policy = _observed(meter, "set_policy", set_policy)
+    erase_namespace = _observed(meter, "erase_namespace", erase_namespace)
+    watch = _observed(meter, "watch", watch)
+    export = _observed(meter, "export", export)
+    import_lines = _observed(meter, "import_lines", import_lines)
+    create_key = _observed(meter, "create_key", create_key)
+    list_keys = _observed(meter, "list_keys", list_keys)
+    revoke_key = _observed(meter, "revoke_key", revoke_key)
+    pending = _observed(meter, "pending", pending)
+    reindex = _observed(meter, "reindex", reindex)
+    reconcile = _observed(meter, "reconcile", reconcile)
+    diagnose = _observed(meter, "diagnose", diagnose)
+    relay = _observed(meter, "relay", relay)
+    project_models = _observed(meter, "project_models", project_models)
+    drop_bodies = _observed(meter, "drop_bodies", drop_bodies)
+    requeue_vectors = _observed(meter, "requeue_vectors", requeue_vectors)
+    repair_index = _observed(meter, "repair_index", repair_index)
+
     #: What doors may do for whom: `guarded()(principal)`. Nothing else here is for them to call.
     guarded: providers.Provider[Guard] = providers.Singleton(
         Guard,
@@ -655,16 +799,9 @@ class Container(containers.DeclarativeContainer):
             watch=watch,
             export=export,
             import_lines=import_lines,
-            create_key=providers.Factory(
-                CreateKey,
-                store=store,
-                keyring=keyring,
-                now=now,
-                new_key_id=providers.Callable(partial, secrets.token_hex, 8),
-                new_secret=providers.Object(secrets.token_urlsafe),
-            ),
-            list_keys=providers.Factory(ListKeys, store=store),
-            revoke_key=providers.Factory(RevokeKey, store=store, keyring=keyring, now=now),
+            create_key=create_key,
+            list_keys=list_keys,
+            revoke_key=revoke_key,
             diagnose=diagnose,
             pending=pending,
             reindex=reindex,
@@ -673,19 +810,13 @@ class Container(containers.DeclarativeContainer):
             confirm=access.provided.confirm,
         ),
     )
-    relay = providers.Factory(Relay, follower=follower, publisher=publisher)
-    requeue_vectors = providers.Factory(RequeueVectors, store=store, models=models)
-    repair_index = providers.Factory(RepairVectorIndex, store=store, models=models)
-    worker_id = providers.Singleton(secrets.token_hex, 8)
-    run_jobs = providers.Factory(
-        RunJobs, store=store, locks=locks, jobs=providers.Object(()), now=now, owner=worker_id
-    )
 
 
 #: What the containers of several embedding models have in common.
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
     *("budget", "fast_words", "onnx_embedder"),
+    *("failure_log", "tallies", "meter", "tracing"),
 )
 
 
@@ -729,9 +860,8 @@ async def running(container: Container) -> AsyncIterator[Container]:
             if settings.background_embedding:
                 await stack.enter_async_context(_beside(container.background(), report))
         await stack.enter_async_context(_noting_key_usage(container))
-        bus = container.bus()
-        if isinstance(bus, KafkaBus):
-            await stack.enter_async_context(_beside(bus.listen, report))
+        if settings.event_bus == "kafka":
+            await stack.enter_async_context(_beside(container.kafka_bus().listen, report))
         yield container
 
 
@@ -749,6 +879,9 @@ async def opened(container: Container) -> AsyncIterator[Container]:
     """Open the store, and close in the end whatever was used."""
     settings = container.settings()
     async with AsyncExitStack() as stack:
+        tracing = container.tracing()
+        await tracing.open()
+        stack.push_async_callback(tracing.close)
         if settings.kafka_servers is not None:
             stack.push_async_callback(container.publisher().close)
             stack.push_async_callback(container.dead_letters().close)

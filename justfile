@@ -54,6 +54,10 @@ image:
 up *arguments:
     {{bin}}/python -m infra.up {{arguments}}
 
+# The same with Prometheus, Grafana (its password is in .env) and a trace collector
+up-observed *arguments:
+    {{bin}}/python -m infra.up --observed {{arguments}}
+
 # Stop it; the volumes stay
 down:
     {{bin}}/python -m infra.compose down --remove-orphans
@@ -61,6 +65,10 @@ down:
 # Stop it and delete everything it stored
 wipe:
     {{bin}}/python -m infra.compose down --remove-orphans --volumes
+
+# The same after `just up-observed`
+wipe-observed:
+    COMPOSE_FILE=docker-compose.yml:infra/observability/compose.yml {{bin}}/python -m infra.compose down --remove-orphans --volumes
 
 # Show what the containers say
 logs *arguments:

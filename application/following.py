@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from domain.events import Event
@@ -13,6 +14,8 @@ SHARDS = 16
 
 #: Is given events, each namespace's in order, and the epoch they belong to.
 Apply = Callable[[Sequence[Event], str], Awaitable[None]]
+#: Surrounds the application of events, such as with the traces that caused them.
+Around = Callable[[Sequence[Event]], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,7 @@ class Follower:
 
     store: CanonicalStore
     events_at_once: int
+    around: Around = nullcontext
 
     async def follow(self, name: str, apply: Apply) -> int:
         """Apply one batch of every share; return how many events (0: nothing waits, or is taken).
@@ -47,6 +51,7 @@ class Follower:
             if not events:
                 return 0
             position = await tx.feed.position(Scope(events[0].namespace))
-            await apply(events, position.epoch)
+            with self.around(events):
+                await apply(events, position.epoch)
             await tx.projections.advance(name, {event.namespace: event.seq for event in events})
         return len(events)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from application.comparing import CompareVectors
-from application.models import MODEL_SETTING, Models, requeue
-from domain.errors import SomaError, StoreUnavailable
+from application.models import MODEL_SETTING, Models, Outside, requeue
+from domain.errors import IndexUnavailable, SomaError, StoreUnavailable
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import (
     CanonicalStore,
@@ -143,14 +144,25 @@ class Backlogs:
     cursors: Sequence[str]
 
     async def __call__(self) -> tuple[dict[str, int], int]:
-        """Return the events that each projection lacks, and how many vectors are missing."""
+        """Return the events that each projection lacks, and how many vectors are missing.
+
+        An index that does not answer cannot tell its name: it is left out.
+        """
         async with self.store.reading() as tx:
             filled = self.models.in_force(await self.models.state(tx))
         outside = [outside for one in filled for outside in one.outside]
-        names = [*self.cursors, *[await one.projection.open() for one in outside]]
+        names = [*self.cursors, *await _known(outside)]
         async with self.store.reading() as tx:
             lags = {name: await tx.projections.backlog(name) for name in names}
         return lags, await self.pending()
+
+
+async def _known(outside: Sequence[Outside]) -> list[str]:
+    names = []
+    for one in outside:
+        with suppress(IndexUnavailable):
+            names.append(await one.projection.open())
+    return names
 
 
 @dataclass(frozen=True, slots=True)

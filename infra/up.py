@@ -19,14 +19,15 @@ from infra import engine
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = "somafractalmemory"
+Ports = Mapping[str, tuple[str, int, int]]
 WAIT_SECONDS = 300
 PROBE_SECONDS = 20
 LAST_PORT = 65535
 #: What is made once, and only printed then.
 KEY = "SOMA_BOOTSTRAP_KEY"
-SECRETS = (KEY, "POSTGRES_PASSWORD", "REDIS_PASSWORD", "QDRANT_API_KEY")
+SECRETS = (KEY, "POSTGRES_PASSWORD", "REDIS_PASSWORD", "QDRANT_API_KEY", "GRAFANA_PASSWORD")
 #: Variable of the host port: service, port inside, usual port.
-PORTS = {
+PORTS: Ports = {
     "API_HOST_PORT": ("api", 8420, 8420),
     "WORKER_HOST_PORT": ("worker", 8421, 8421),
     "POSTGRES_HOST_PORT": ("postgres", 5432, 5432),
@@ -34,6 +35,12 @@ PORTS = {
     "QDRANT_HOST_PORT": ("qdrant", 6333, 6333),
     "KAFKA_HOST_PORT": ("kafka", 9094, 9092),
 }
+#: The same for what `--observed` adds.
+OBSERVING_PORTS = {
+    "PROMETHEUS_HOST_PORT": ("prometheus", 9090, 9090),
+    "GRAFANA_HOST_PORT": ("grafana", 3000, 3000),
+}
+OBSERVING = "infra/observability/compose.yml"
 #: A certificate authority of the own network, for pip inside of the build.
 _AUTHORITIES = ("PIP_CERT", "SSL_CERT_FILE")
 
@@ -43,7 +50,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--env-file", type=Path, default=ROOT / ".env", help="default: .env")
     parser.add_argument("--no-build", action="store_true", help="take the image as it is")
+    parser.add_argument(
+        "--observed", action="store_true", help="with Prometheus, Grafana and a trace collector"
+    )
     options = parser.parse_args()
+    ports = PORTS
+    if options.observed:
+        ports = {**PORTS, **OBSERVING_PORTS}
+        files = [os.environ.get("COMPOSE_FILE") or "docker-compose.yml", OBSERVING]
+        os.environ["COMPOSE_FILE"] = os.pathsep.join(files)
     try:
         compose = [*engine.compose(), "--env-file", str(options.env_file)]
         if not options.no_build:
@@ -51,8 +66,8 @@ def main() -> int:
         known = _read(options.env_file)
         secret = with_secrets(known, os.environ)
         _write(options.env_file, secret)
-        ours = {name: _published(compose, *PORTS[name][:2]) for name in PORTS}
-        chosen = with_ports(secret, os.environ, ours, _is_taken)
+        ours = {name: _published(compose, *ports[name][:2]) for name in ports}
+        chosen = with_ports(secret, os.environ, ours, _is_taken, ports)
         _write(options.env_file, chosen)
         up = ["up", "--detach", "--no-build", "--wait", "--wait-timeout", str(WAIT_SECONDS)]
         subprocess.run([*compose, *up], cwd=ROOT, check=True)
@@ -62,7 +77,7 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"up: {' '.join(error.cmd[:3])} ... failed; `just logs` may tell", file=sys.stderr)
         return 1
-    print(addresses({**chosen, **os.environ}))
+    print(addresses({**chosen, **os.environ}, ports))
     if KEY not in known and KEY not in os.environ:
         print(f"\nThe admin key, shown this once (it is kept in {options.env_file.name}):")
         print(chosen[KEY])
@@ -80,6 +95,7 @@ def with_ports(
     environ: Mapping[str, str],
     ours: Mapping[str, int | None],
     is_taken: Callable[[int], bool],
+    ports: Ports = PORTS,
 ) -> dict[str, str]:
     """Return what is known with a host port for every service.
 
@@ -88,7 +104,7 @@ def with_ports(
     """
     chosen = dict(known)
     used: set[int] = set()
-    for name, (_, _, usual) in PORTS.items():
+    for name, (_, _, usual) in ports.items():
         if environ.get(name):
             continue
         if (running := ours.get(name)) is not None:
@@ -105,12 +121,12 @@ def with_ports(
     return chosen
 
 
-def addresses(values: Mapping[str, str]) -> str:
+def addresses(values: Mapping[str, str], ports: Ports = PORTS) -> str:
     """Say where everything is."""
     lines = []
-    for name, (service, _, usual) in PORTS.items():
-        scheme = "http://" if service in {"api", "worker", "qdrant"} else ""
-        lines.append(f"{service:<9} {scheme}127.0.0.1:{values.get(name) or usual}")
+    for name, (service, _, usual) in ports.items():
+        scheme = "" if service in {"postgres", "redis", "kafka"} else "http://"
+        lines.append(f"{service:<10} {scheme}127.0.0.1:{values.get(name) or usual}")
     return "\n".join(lines)
 
 

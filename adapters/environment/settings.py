@@ -23,9 +23,9 @@ _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 _KEYS = ("bootstrap_key", "key_secret", "key", "embedder_key", "reranker_key", "qdrant_api_key")
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password"})
+SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password", "otlp_headers"})
 #: Settings whose passwords are hidden, and nothing else.
-URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url"})
+URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url", "otlp_endpoint"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +111,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_bytes: _Bytes = 32 * 1024 * 1024
     fastcore_bytes: _Bytes = 512 * 1024 * 1024
     graph_roots_max: _Count = 64
+    otlp_endpoint: _HttpUrl | None = None
+    otlp_headers: _Text | None = None
+    trace_sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    service_name: _Text = "soma"
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
 

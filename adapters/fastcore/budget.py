@@ -25,11 +25,18 @@ class Budget:
         self.limit_bytes = limit_bytes
         self._charges: OrderedDict[tuple[Holder, Namespace], int] = OrderedDict()
         self._used_bytes = 0
+        #: How often a namespace had to leave.
+        self.evictions = 0
 
     @property
     def is_full(self) -> bool:
         """Tell whether anything more would make something leave."""
         return self._used_bytes >= self.limit_bytes
+
+    @property
+    def used_bytes(self) -> int:
+        """What all holders are charged for."""
+        return self._used_bytes
 
     def used_by(self, holder: Holder) -> int:
         """Return the bytes that one holder is charged for."""
@@ -43,6 +50,7 @@ class Budget:
         while self._used_bytes > self.limit_bytes and len(self._charges) > 1:
             (other, leaving), size = self._charges.popitem(last=False)
             self._used_bytes -= size
+            self.evictions += 1
             other.evict(leaving)
 
     def touch(self, holder: Holder, namespace: Namespace) -> None:

@@ -145,6 +145,16 @@ class FastCore:
         if segment is not None:
             self._leave_home(segment, segment.places)
 
+    @property
+    def namespaces(self) -> int:
+        """How many namespaces are in memory."""
+        return len(self._segments)
+
+    @property
+    def rows(self) -> int:
+        """How many memories are."""
+        return sum(len(segment.places) for segment in self._segments.values())
+
     # --- Reading ---------------------------------------------------------------------------------
 
     def _check_dimension(self, vector: Vector) -> None:

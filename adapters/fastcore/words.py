@@ -75,6 +75,16 @@ class FastWords:
         """What all postings are charged for in the byte budget."""
         return self._budget.used_by(self)
 
+    @property
+    def namespaces(self) -> int:
+        """How many namespaces are in memory."""
+        return len(self._segments)
+
+    @property
+    def rows(self) -> int:
+        """How many memories are."""
+        return sum(segment.view.documents for segment in self._segments.values())
+
     def evict(self, namespace: Namespace, /) -> None:
         """Let go of one namespace; it is loaded again on demand."""
         self._segments.pop(namespace, None)

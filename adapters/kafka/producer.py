@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from adapters.kafka.connection import Configuration, KafkaConnection
 from adapters.kafka.failures import translated, unavailable
@@ -28,6 +28,14 @@ _LINGER_MS = 2
 MESSAGE_BYTES_MAX = 1_200_000
 
 
+#: Makes a producer that tells traces of what it sends.
+Traced: TypeAlias = "Callable[[Producer], Producer]"
+
+
+def as_it_is(producer: Producer) -> Producer:
+    return producer
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is sent; `topic` is the name in the cluster."""
@@ -41,8 +49,9 @@ class Record:
 class KafkaProducer:
     """Sends records and waits until the log has them; construct, use, `close`."""
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    def __init__(self, connection: KafkaConnection, *, traced: Traced = as_it_is) -> None:
         self._connection = connection
+        self._traced = traced
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer")
         self._producer: Producer | None = None
 
@@ -100,7 +109,7 @@ class KafkaProducer:
         if self._producer is None:
             from confluent_kafka import Producer
 
-            self._producer = Producer(self._configuration())
+            self._producer = self._traced(Producer(self._configuration()))
         return self._producer
 
     def _discard(self) -> None:

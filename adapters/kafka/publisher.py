@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.producer import KafkaProducer, Record
+from adapters.kafka.producer import KafkaProducer, Record, Traced, as_it_is
 from domain.delivery import EventEncoder, event_headers
 from domain.events import Event
 from domain.messaging import EVENTS_TOPIC
@@ -14,8 +14,14 @@ from domain.messaging import EVENTS_TOPIC
 class KafkaPublisher:
     """Implements `domain.messaging.EventPublisher`; construct, use, `close`."""
 
-    def __init__(self, connection: KafkaConnection, *, encode: EventEncoder) -> None:
-        self._producer = KafkaProducer(connection)
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        encode: EventEncoder,
+        traced: Traced = as_it_is,
+    ) -> None:
+        self._producer = KafkaProducer(connection, traced=traced)
         self._topic = connection.topic(EVENTS_TOPIC)
         self._encode = encode
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from adapters.kafka.connection import Configuration, KafkaConnection
 from adapters.kafka.failures import Report
 from adapters.kafka.member import KafkaMember
+
+_STATISTICS_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,14 @@ class Membership:
     close_timeout_seconds: float = 10.0
 
 
+#: Is told topic, group and how many messages of the member's partitions are not done.
+NoteLag = Callable[[str, str, int], None]
+
+
+def _unnoted(_topic: str, _group: str, _lag: int) -> None:
+    return
+
+
 class KafkaSource:
     """Implements `domain.messaging.MessageSource`."""
 
@@ -35,16 +46,18 @@ class KafkaSource:
         *,
         report: Report,
         membership: Membership = Membership(),
+        note_lag: NoteLag = _unnoted,
     ) -> None:
         self._connection = connection
         self._report = report
+        self._note_lag = note_lag
         self._membership = membership
 
     @asynccontextmanager
     async def subscribe(self, topic: str, group: str, /) -> AsyncIterator[KafkaMember]:
         """Become a member until the block ends; interruptions of Kafka go to `report`."""
         member = KafkaMember(
-            self._configuration(group),
+            self._configuration(topic, group),
             topic=topic,
             cluster_topic=self._connection.topic(topic),
             batch_max=self._membership.batch_max,
@@ -56,7 +69,7 @@ class KafkaSource:
         finally:
             await member.close(within_seconds=self._membership.close_timeout_seconds)
 
-    def _configuration(self, group: str) -> Configuration:
+    def _configuration(self, topic: str, group: str) -> Configuration:
         membership = self._membership
         return self._connection.configuration(
             {
@@ -70,5 +83,32 @@ class KafkaSource:
                 # Bounds what lies fetched but not handed out.
                 "queued.min.messages": membership.batch_max,
                 "queued.max.messages.kbytes": 16_384,
+                "statistics.interval.ms": _STATISTICS_MS,
+                "stats_cb": self._lag_reader(topic, group),
             }
         )
+
+    def _lag_reader(self, topic: str, group: str) -> Callable[[str], None]:
+        """Return what reads the client's statistics, on the thread that polls."""
+        cluster_topic = self._connection.topic(topic)
+
+        def read(statistics: str) -> None:
+            lag = lag_in(statistics, cluster_topic)
+            if lag is not None:
+                self._note_lag(topic, group, lag)
+
+        return read
+
+
+def lag_in(statistics: str, topic: str) -> int | None:
+    """Return how many messages of a topic wait in the partitions of this member.
+
+    None as long as it has none, or does not know yet. `statistics` is librdkafka's JSON.
+    """
+    topics = json.loads(statistics).get("topics", {})
+    lags = [
+        int(partition.get("consumer_lag", -1))
+        for partition in topics.get(topic, {}).get("partitions", {}).values()
+        if partition.get("fetch_state") == "active"
+    ]
+    return sum(lags) if lags and min(lags) >= 0 else None

@@ -1,10 +1,12 @@
-"""Let a call in: its key, its deadline, its trace, and what becomes of its errors."""
+"""Let a call in: its key, its deadline, its trace, what becomes of its errors, what is told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
@@ -16,11 +18,15 @@ from application.tracing import traced
 from domain.access import Principal
 from domain.errors import SomaError
 from entrypoints.credentials import API_KEY, AUTHORIZATION, is_loopback, token_of
-from entrypoints.grpc.refusals import failed, overdue, status_of
+from entrypoints.errors import outcome_of
+from entrypoints.grpc.refusals import internal, overdue, status_of
 
 if TYPE_CHECKING:
     import grpc
 
+    from entrypoints.observation import Log, Tallies, Tracing
+
+CALLS = "grpc_call"
 #: Of a call whose caller names no deadline. Waiting for vectors takes at most a minute.
 UNARY_SECONDS = 120.0
 
@@ -31,12 +37,29 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[object, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Where a door tells what it does."""
+
+    tallies: Tallies
+    log: Log
+    tracing: Tracing
+
+
+@dataclass(slots=True)
+class _Ending:
+    code: str = "OK"
+
+
 class Gate:
     """Answers calls on behalf of who makes them."""
 
-    def __init__(self, access: Access, guarded: Callable[[Principal], Guarded]) -> None:
+    def __init__(
+        self, access: Access, guarded: Callable[[Principal], Guarded], voice: Voice
+    ) -> None:
         self._access = access
         self._guarded = guarded
+        self._voice = voice
 
     @asynccontextmanager
     async def unary(self, context: Context, operation: Operation) -> AsyncIterator[Guarded]:
@@ -57,20 +80,43 @@ class Gate:
         self, context: Context, operation: Operation, seconds: float | None
     ) -> AsyncIterator[Guarded]:
         metadata = metadata_of(context)
-        try:
-            with traced(metadata.get(_TRACEPARENT)):
+        trace = self._voice.tracing.traceparent(metadata.get(_TRACEPARENT))
+        with traced(trace), self._told(operation) as ending:
+            try:
                 async with asyncio.timeout(seconds):
                     soma = await self._admitted(context, metadata)
                     soma.require(operation)
                     yield soma
-        except SomaError as error:
-            await _abort(context, status_of(error))
-        except TimeoutError:
-            await _abort(context, overdue())
-        except Exception as error:
-            if _is_abort(error):
-                raise
-            raise await _abort(context, failed(error, operation)) from error
+            except SomaError as error:
+                ending.code = outcome_of(error).grpc
+                await _abort(context, status_of(error))
+            except TimeoutError:
+                ending.code = "DEADLINE_EXCEEDED"
+                await _abort(context, overdue())
+            except Exception as error:
+                if _is_abort(error):
+                    raise
+                ending.code = "INTERNAL"
+                self._voice.log.failed("grpc.failed", error, operation=operation)
+                raise await _abort(context, internal()) from error
+
+    @contextmanager
+    def _told(self, operation: Operation) -> Iterator[_Ending]:
+        """Count, time and log one call: never what it was about."""
+        ending = _Ending()
+        started = time.perf_counter()
+        try:
+            yield ending
+        except asyncio.CancelledError:
+            ending.code = "CANCELLED"
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            self._voice.tallies.timed(CALLS, (operation, ending.code), None, seconds)
+            if self._voice.log.tells_what_is_done:
+                self._voice.log.done(
+                    "grpc", operation=operation, code=ending.code, seconds=round(seconds, 6)
+                )
 
     async def _admitted(self, context: Context, metadata: dict[str, str]) -> Guarded:
         token = token_of(metadata.get(AUTHORIZATION), metadata.get(API_KEY))

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from domain.errors import InvalidInput
-from entrypoints.http.requests import decoded, refusal
+from entrypoints.decoding import decoded, refusal
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 import grpc
@@ -49,16 +48,8 @@ def overdue() -> grpc.Status:
     return _status(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline has passed", [])
 
 
-def failed(error: Exception, method: str) -> grpc.Status:
-    """Log where an unexpected error came from; tell the caller no internals."""
-    import structlog
-
-    structlog.get_logger().error(
-        "grpc.failed",
-        error=type(error).__name__,
-        method=method,
-        stack="".join(traceback.format_tb(error.__traceback__)),
-    )
+def internal() -> grpc.Status:
+    """Return what becomes of what nobody expected: no internals."""
     message = "the server could not complete the request; its log says where"
     reason = error_details_pb2.ErrorInfo(reason="internal", domain=ERROR_DOMAIN)
     return _status(grpc.StatusCode.INTERNAL, message, [reason])

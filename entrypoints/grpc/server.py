@@ -100,14 +100,16 @@ def _server(container: Container, stopping: asyncio.Event, watcher: object) -> g
     from grpc_health.v1 import health_pb2_grpc
     from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-    from entrypoints.grpc.admission import Gate
+    from entrypoints.grpc.admission import Gate, Voice
     from entrypoints.grpc.reflecting import GuardedReflection
     from entrypoints.grpc.service import MemoryService
     from entrypoints.grpc.wire.memory_pb2_grpc import add_MemoryServiceServicer_to_server
 
     settings = container.settings()
-    gate = Gate(container.access(), container.guarded())
+    voice = Voice(container.tallies(), container.failure_log(), container.tracing())
+    gate = Gate(container.access(), container.guarded(), voice)
     server = grpc.aio.server(
+        interceptors=voice.tracing.grpc_interceptors(),
         options=[
             ("grpc.max_receive_message_length", settings.body_bytes_max),
             ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
@@ -115,7 +117,7 @@ def _server(container: Container, stopping: asyncio.Event, watcher: object) -> g
             ("grpc.max_concurrent_streams", STREAMS_MAX),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS),
             ("grpc.so_reuseport", 0),
-        ]
+        ],
     )
     service: MemoryServiceServicer = MemoryService(
         gate,

@@ -26,6 +26,19 @@ from entrypoints.http.schemas_recall import RecallBody
 if TYPE_CHECKING:
     from entrypoints.grpc.admission import Context
 
+#: What each call asks leave for; Forget asks for `ERASE` where it is told to erase.
+OPERATIONS = {
+    "Store": Operation.REMEMBER,
+    "StoreBatch": Operation.REMEMBER,
+    "Recall": Operation.RECALL,
+    "Get": Operation.SHOW,
+    "Revise": Operation.REVISE,
+    "Forget": Operation.FORGET,
+    "Link": Operation.CONNECT,
+    "Neighbors": Operation.NEIGHBORS,
+    "Path": Operation.FIND_PATH,
+    "Watch": Operation.WATCH,
+}
 _SEQ_DIGITS_MAX = 18
 _REVISE_EXTRA = frozenset({"id", "clear", "expected_version"})
 _DEPTH = 1
@@ -45,7 +58,7 @@ class MemoryService(MemoryServiceServicer):
 
     async def Store(self, request: wire.StoreRequest, context: Context) -> wire.StoreResponse:
         """Store one memory, or return the one with the same content."""
-        async with self._gate.unary(context, Operation.REMEMBER) as soma:
+        async with self._gate.unary(context, OPERATIONS["Store"]) as soma:
             values = fields_of(request.memory)
             if request.wait:
                 values["wait"] = fields_of(request)["wait"]
@@ -59,7 +72,7 @@ class MemoryService(MemoryServiceServicer):
         self, requests: AsyncIterator[wire.StoreBatchRequest], context: Context
     ) -> wire.StoreBatchResponse:
         """Store what the client streams in one transaction, or none of it."""
-        async with self._gate.unary(context, Operation.REMEMBER) as soma:
+        async with self._gate.unary(context, OPERATIONS["StoreBatch"]) as soma:
             drafts, wait = await self._collected(requests, soma.home)
             results = await soma.remember_batch(
                 drafts, wait=wait, idempotency_key=idempotency_key(context)
@@ -70,13 +83,13 @@ class MemoryService(MemoryServiceServicer):
 
     async def Recall(self, request: wire.RecallRequest, context: Context) -> wire.RecallResponse:
         """Find the memories that answer a question."""
-        async with self._gate.unary(context, Operation.RECALL) as soma:
+        async with self._gate.unary(context, OPERATIONS["Recall"]) as soma:
             query = read(request, RecallBody).asked(soma.home)
             return writing.answer_message(await soma.recall(query))
 
     async def Get(self, request: wire.GetRequest, context: Context) -> wire.GetResponse:
         """Show one memory, as it is or as Soma knew it at a time."""
-        async with self._gate.unary(context, Operation.SHOW) as soma:
+        async with self._gate.unary(context, OPERATIONS["Get"]) as soma:
             known_at = (
                 check_time(moment(request.known_at, "known_at"), "known_at")
                 if request.HasField("known_at")
@@ -87,7 +100,7 @@ class MemoryService(MemoryServiceServicer):
 
     async def Revise(self, request: wire.ReviseRequest, context: Context) -> wire.ReviseResponse:
         """Change fields of a memory."""
-        async with self._gate.unary(context, Operation.REVISE) as soma:
+        async with self._gate.unary(context, OPERATIONS["Revise"]) as soma:
             body = _revision(request)
             expected = request.expected_version if request.HasField("expected_version") else None
             revised = await soma.revise(
@@ -99,7 +112,7 @@ class MemoryService(MemoryServiceServicer):
 
     async def Forget(self, request: wire.ForgetRequest, context: Context) -> wire.ForgetResponse:
         """Forget a memory at once and for good, or erase it."""
-        operation = Operation.ERASE if request.erase else Operation.FORGET
+        operation = Operation.ERASE if request.erase else OPERATIONS["Forget"]
         async with self._gate.unary(context, operation) as soma:
             use_case = soma.erase if request.erase else soma.forget
             await use_case(MemoryId(request.id))
@@ -107,7 +120,7 @@ class MemoryService(MemoryServiceServicer):
 
     async def Link(self, request: wire.LinkRequest, context: Context) -> wire.LinkResponse:
         """Link two memories."""
-        async with self._gate.unary(context, Operation.CONNECT) as soma:
+        async with self._gate.unary(context, OPERATIONS["Link"]) as soma:
             body = read(request, LinkBody)
             link = await soma.connect(
                 source=MemoryId(body.source),
@@ -122,7 +135,7 @@ class MemoryService(MemoryServiceServicer):
         self, request: wire.NeighborsRequest, context: Context
     ) -> wire.NeighborsResponse:
         """Return what is linked to a memory."""
-        async with self._gate.unary(context, Operation.NEIGHBORS) as soma:
+        async with self._gate.unary(context, OPERATIONS["Neighbors"]) as soma:
             given = fields_of(request)
             found = await soma.neighbors(
                 MemoryId(request.id),
@@ -135,7 +148,7 @@ class MemoryService(MemoryServiceServicer):
 
     async def Path(self, request: wire.PathRequest, context: Context) -> wire.PathResponse:
         """Return the shortest path between two memories."""
-        async with self._gate.unary(context, Operation.FIND_PATH) as soma:
+        async with self._gate.unary(context, OPERATIONS["Path"]) as soma:
             path = await soma.find_path(
                 source=MemoryId(request.source),
                 target=MemoryId(request.target),
@@ -148,7 +161,7 @@ class MemoryService(MemoryServiceServicer):
         self, request: wire.WatchRequest, context: Context
     ) -> AsyncIterator[wire.WatchResponse]:
         """Follow the change feed of one exact namespace until the caller or the server stops."""
-        async with self._gate.stream(context, Operation.WATCH) as soma:
+        async with self._gate.stream(context, OPERATIONS["Watch"]) as soma:
             namespace = request.namespace if request.HasField("namespace") else soma.home
             position = _position(request.after) if request.HasField("after") else None
             feed = soma.watch(parse_namespace(namespace), after=position)

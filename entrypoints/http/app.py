@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
@@ -10,7 +11,6 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from prometheus_client import CollectorRegistry
 
 from application.permits import Operation
 from container import Container
@@ -27,11 +27,11 @@ from entrypoints.http import (
 )
 from entrypoints.http.access import admit, caller, keep_gate, needs
 from entrypoints.http.headers import finish_headers
-from entrypoints.http.metrics import Measured
+from entrypoints.http.observing import Observed
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
-from entrypoints.http.tracing import Traced
 from entrypoints.mcp.http import McpDoor, streamable
+from entrypoints.metrics.exposition import exposition
 from entrypoints.version import version_text
 
 GROUPS = (
@@ -52,7 +52,10 @@ def create_app(container: Container) -> Litestar:
     `app.state.stopping` is to be set when the server stops: it ends streams that would not.
     """
     settings = container.settings()
-    registry = CollectorRegistry()
+    log = container.failure_log()
+    tracing = container.tracing()
+    # To count what is left to do is not free: the process that does it counts.
+    exposed = partial(exposition, container, backlogs=settings.profile == "embedded")
     app = Litestar(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
@@ -63,9 +66,10 @@ def create_app(container: Container) -> Litestar:
         dependencies={
             "soma": Provide(caller, sync_to_thread=False),
             "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
+            "exposed": Provide(lambda: exposed, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[Measured(registry), Traced()],
+        middleware=[tracing.served, Observed(container.tallies(), log, tracing)],
         before_send=[finish_headers],
         cors_config=_cors(settings.cors_origins),
         exception_handlers=HANDLERS,
@@ -74,7 +78,7 @@ def create_app(container: Container) -> Litestar:
         openapi_config=_document(),
         logging_config=None,
     )
-    app.state.registry = registry
+    app.state.log = log
     app.state.import_line_bytes_max = settings.import_line_bytes_max
     keep_gate(app.state, container)
     app.state.stopping = asyncio.Event()

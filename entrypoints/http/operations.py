@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import Response, get, post
-from litestar.datastructures import State
 from litestar.params import QueryParameter
-from prometheus_client import CollectorRegistry
 
 from application.maintain import Check
 from application.permits import Operation
@@ -16,8 +14,9 @@ from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
 from entrypoints.http.access import is_open, needs
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Health, Soma
+from entrypoints.http.requests import Exposed, Health, Soma
 from entrypoints.http.schemas_recall import ScopeParameter
+from entrypoints.metrics.exposition import CONTENT_TYPE
 
 READY = "ok"
 
@@ -82,19 +81,9 @@ async def readyz(health: Health) -> Response[Readiness]:
 
 
 @get("/metrics", opt=needs(Operation.READ_METRICS), media_type="text/plain")
-async def metrics(state: State) -> Response[bytes]:
-    """Return counters and timings in Prometheus' text format."""
-    return metrics_text(state.registry)
-
-
-def metrics_text(registry: CollectorRegistry) -> Response[bytes]:
-    """Write what a registry holds in Prometheus' text format."""
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-    return Response(
-        generate_latest(registry),
-        media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"),
-    )
+async def metrics(exposed: Exposed) -> Response[bytes]:
+    """Return counters, timings and levels in Prometheus' text format."""
+    return Response(await exposed(), media_type=CONTENT_TYPE)
 
 
 @post(

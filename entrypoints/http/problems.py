@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from domain.errors import AccessDenied, InvalidInput, RateLimited, SomaError, To
 from entrypoints.decoding import refusal
 from entrypoints.errors import outcome_of
 from entrypoints.http.headers import refusal_headers
+from entrypoints.http.observing import REQUEST_ID, request_id
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:somafractalmemory:problem:"
@@ -92,19 +92,15 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
         detail = "; ".join(f"{f.field}: {f.message}" for f in fields) or error.detail
         return _answer(error.status_code, slug, title, detail, fields=fields)
     headers = {name: str(value) for name, value in (error.headers or {}).items()}
+    if not request.scope.get("path_template"):
+        headers[REQUEST_ID] = request_id(request.scope)  # nobody else: it has reached no route
     return _answer(error.status_code, slug, phrase, error.detail, headers=headers)
 
 
 def failed(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer 500 without internals; the log has the place, but no message that may hold content."""
-    import structlog
-
-    structlog.get_logger().error(
-        "http.failed",
-        error=type(error).__name__,
-        route=request.scope.get("path_template", ""),
-        stack="".join(traceback.format_tb(error.__traceback__)),
-    )
+    route = request.scope.get("path_template", "")
+    request.app.state.log.failed("http.failed", error, route=route)
     detail = "the server could not complete the request; its log says where"
     return _answer(500, "internal", "Something went wrong", detail)
 

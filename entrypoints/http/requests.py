@@ -19,9 +19,10 @@ from entrypoints.decoding import decoded
 
 QUERY_FIELDS_MAX = 1000
 
-#: What handlers ask for by the names `soma` and `health`.
+#: What handlers ask for by the names `soma`, `health` and `exposed`.
 Soma = NamedDependency[SkipValidation[Guarded]]
 Health = NamedDependency[SkipValidation[Callable[[], Awaitable[dict[str, str]]]]]
+Exposed = NamedDependency[SkipValidation[Callable[[], Awaitable[bytes]]]]
 
 
 class StrictRequest(Request[Any, Guarded, State]):

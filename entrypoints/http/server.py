@@ -46,6 +46,7 @@ async def serve_http(
     from entrypoints.http.app import create_app
 
     await check_exposure(host, container.access())
+    container.failure_log().take_over()
     app = create_app(container)
     async with contextlib.AsyncExitStack() as stack:
         network = stack.enter_context(tcp_listener(host, port))

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from litestar import Litestar, Response, get
-from litestar.datastructures import State
+from litestar import Litestar
 from litestar.di import Provide
 
-from application.permits import Operation
-from domain.errors import SomaError
-from entrypoints.http.access import admit, keep_gate, needs
+from entrypoints.http.access import admit, keep_gate
 from entrypoints.http.headers import finish_headers
-from entrypoints.http.operations import healthz, metrics_text, readyz
+from entrypoints.http.operations import healthz, metrics, readyz
 from entrypoints.http.problems import HANDLERS
+from entrypoints.metrics.exposition import exposition
 
 if TYPE_CHECKING:
     from container import Container
-    from entrypoints.worker.observing import Measures
 
 
-def health_app(container: Container, measures: Measures) -> Litestar:
+def health_app(container: Container) -> Litestar:
     """Put the routes together for an opened container."""
+    exposed = partial(exposition, container, backlogs=True)
     app = Litestar(
         route_handlers=[healthz, readyz, metrics],
-        dependencies={"health": Provide(lambda: container.diagnose().health, sync_to_thread=False)},
+        dependencies={
+            "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
+            "exposed": Provide(lambda: exposed, sync_to_thread=False),
+        },
         before_send=[finish_headers],
         guards=[admit],
         exception_handlers=HANDLERS,
@@ -32,18 +34,5 @@ def health_app(container: Container, measures: Measures) -> Litestar:
         logging_config=None,
     )
     keep_gate(app.state, container)
-    app.state.container = container
-    app.state.measures = measures
+    app.state.log = container.failure_log()
     return app
-
-
-@get("/metrics", opt=needs(Operation.READ_METRICS), media_type="text/plain")
-async def metrics(state: State) -> Response[bytes]:
-    """Return counters and gauges; the lag is read when it is asked for."""
-    try:
-        lags, pending = await state.container.backlogs()()
-    except SomaError:
-        pass  # The store is down: the counters tell, the gauges stay as they were.
-    else:
-        state.measures.note_backlog(lags, pending)
-    return metrics_text(state.measures.registry)

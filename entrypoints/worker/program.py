@@ -30,13 +30,14 @@ async def run_worker(container: Container, *, ready: Callable[[str], None]) -> N
     """
     from entrypoints.worker.health import health_app
     from entrypoints.worker.loops import loops_of
-    from entrypoints.worker.observing import Measures
+    from entrypoints.worker.observing import Observer
 
     settings = container.settings()
     await check_exposure(settings.worker_host, container.access())
-    measures = Measures(container.failure_log())
-    loops = loops_of(container, measures.observer)
-    app = health_app(container, measures)
+    tallies, log = container.tallies(), container.failure_log()
+    log.take_over()
+    loops = loops_of(container, lambda loop: Observer(loop, tallies, log))
+    app = health_app(container)
     stopping = asyncio.Event()
     with tcp_listener(settings.worker_host, settings.worker_port) as listener, _signals(stopping):
         async with _serving(app, listener), _working(loops) as working:

@@ -26,10 +26,11 @@ from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, NamespacePolicy, Scope
 from domain.recall import RecallQuery
+from entrypoints.grpc.service import OPERATIONS
 from entrypoints.http.access import operation_of
 from entrypoints.http.app import create_app
+from entrypoints.mcp.tools import TOOLS
 from entrypoints.worker.health import health_app
-from entrypoints.worker.observing import Measures
 from tests.end_to_end.calling import calling
 from tests.end_to_end.embedded import installation
 
@@ -43,6 +44,11 @@ HERE = Namespace("acme/here")
 #: shows that what is asked for there is guarded.
 DOORS: Mapping[str, Mapping[str, Operation]] = {
     "Kafka": {"memory.ingest": Operation.REMEMBER},
+    "MCP": {
+        "/mcp": Operation.READ_SCHEMA,
+        **{f"{tool.name} {one}": one for tool in TOOLS for one in tool.operations},
+    },
+    "gRPC": OPERATIONS,
 }
 
 
@@ -210,8 +216,7 @@ def routes_of(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
 
 def applications(container: Container) -> dict[str, Litestar]:
     """Return every application there is."""
-    measures = Measures(container.failure_log())
-    return {"API": create_app(container), "worker": health_app(container, measures)}
+    return {"API": create_app(container), "worker": health_app(container)}
 
 
 def filled(path: str) -> str:

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from entrypoints.grpc.service import OPERATIONS
 from entrypoints.grpc.wire import memory_pb2 as wire
 from tests.end_to_end.grpc_client import Doors, both_doors, refusal_of
 
@@ -255,6 +256,20 @@ async def test_health_and_reflection_tell_what_is_served(doors: Doors) -> None:
     services = [service.name for service in (await call.read()).list_services_response.service]
 
     assert "soma.v1.MemoryService" in services
+
+
+async def test_every_call_of_the_service_asks_leave_for_an_operation(tmp_path: Path) -> None:
+    service = wire.DESCRIPTOR.services_by_name["MemoryService"]
+    requests = {method.name: getattr(wire, method.input_type.name) for method in service.methods}
+    assert set(OPERATIONS) == set(requests)
+
+    async with both_doors(tmp_path, bootstrap_key="a long admin key") as doors:
+        for name, request in requests.items():
+            call = getattr(doors.stub, name)
+            sent = iter([request()]) if name == "StoreBatch" else request()
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await (call(sent).read() if name == "Watch" else call(sent))
+            assert refusal_of(raised.value).code is grpc.StatusCode.UNAUTHENTICATED, name
 
 
 async def test_without_a_key_nothing_but_health_answers(tmp_path: Path) -> None:

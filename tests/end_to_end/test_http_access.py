@@ -124,6 +124,17 @@ def test_metrics_count_by_template_and_status(http: httpx.Client, space: str) ->
     assert answer.headers["content-type"].startswith("text/plain")
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/v1/memories/absent", "/no/such/route"])
+def test_every_answer_carries_the_id_of_its_request(http: httpx.Client, path: str) -> None:
+    given = http.get(path, headers={"X-Request-ID": "order-66/a"})
+    made = {http.get(path).headers["X-Request-ID"] for _ in range(2)}
+    refused = http.get(path, headers={"X-Request-ID": 'x" {"injected": 1}'})
+
+    assert ["order-66/a"] == given.headers.get_list("X-Request-ID")
+    assert len(made) == 2
+    assert "injected" not in refused.headers["X-Request-ID"]
+
+
 def test_a_client_that_breaks_off_harms_nobody(server: Served, http: httpx.Client) -> None:
     port = httpx.URL(server.url).port
     assert port is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 from dependency_injector import providers
-from structlog.testing import capture_logs
 
 from adapters.environment import load_settings
 from container import Container, build
@@ -48,7 +48,9 @@ async def test_a_store_that_does_not_answer_is_a_503_that_says_when_to_retry(
     assert 200 == alive.status_code
 
 
-async def test_an_unexpected_failure_tells_nothing_of_the_inside(closed: Container) -> None:
+async def test_an_unexpected_failure_tells_nothing_of_the_inside(
+    closed: Container, capsys: pytest.CaptureFixture[str]
+) -> None:
     secret = "the password is hunter2"
 
     async def broken(*_: object, **__: object) -> None:
@@ -56,11 +58,17 @@ async def test_an_unexpected_failure_tells_nothing_of_the_inside(closed: Contain
 
     closed.show.override(providers.Object(broken))
     async with _client(closed) as http:
-        with capture_logs() as logs:
-            answer = await http.get("/v1/memories/x")
+        answer = await http.get("/v1/memories/x", headers={"X-Request-ID": "mine-1"})
 
     body = problem(answer, 500)
     assert "hunter2" not in answer.text
     assert "urn:somafractalmemory:problem:internal" == body["type"]
-    assert [("http.failed", "RuntimeError")] == [(log["event"], log["error"]) for log in logs]
-    assert "hunter2" not in str(logs)
+    logs = capsys.readouterr().err
+    assert "hunter2" not in logs
+    line = json.loads(logs)
+    assert ("http.failed", "RuntimeError", "mine-1") == (
+        line["event"],
+        line["error"],
+        line["request_id"],
+    )
+    assert "/v1/memories/{memory_id}" == line["route"]

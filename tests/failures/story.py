@@ -20,6 +20,7 @@ PACE_SECONDS = 0.05
 PAGE = 1000
 
 Json = dict[str, Any]
+_PROJECTIONS = 3
 
 _LAG = re.compile(r"^soma_projection_lag_events\{[^}]*\} (\S+)$", re.MULTILINE)
 
@@ -150,7 +151,8 @@ def until(condition: Callable[[], object], what: str, seconds: float = CONVERGE_
 def has_converged(worker: httpx.Client) -> bool:
     """Tell whether a worker has nothing left to do."""
     lags = _LAG.findall(worker.get("/metrics").text)
-    return bool(lags) and all(float(lag) == 0 for lag in lags)
+    # An index that does not answer has no lag: relay, cached bodies and Qdrant must all be there.
+    return len(lags) == _PROJECTIONS and all(float(lag) == 0 for lag in lags)
 
 
 def check(http: httpx.Client, story: Story) -> None:

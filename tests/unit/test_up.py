@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.up import (
+    OBSERVING_PORTS,
     PORTS,
     SECRETS,
     addresses,
@@ -96,8 +97,10 @@ def test_writing_values_keeps_every_other_line(
 def test_tells_the_address_of_every_service() -> None:
     told = addresses({"API_HOST_PORT": "9000"})
 
-    assert "api       http://127.0.0.1:9000" in told
+    assert "api        http://127.0.0.1:9000" in told
     assert told.count("127.0.0.1:") == len(PORTS)
+    observed = addresses({}, {**PORTS, **OBSERVING_PORTS})
+    assert "grafana    http://127.0.0.1:3000" in observed
 
 
 def test_says_what_to_install_where_there_is_no_engine(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What the running process tells about itself: counts, spans and lines, never content."""
