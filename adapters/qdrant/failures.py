@@ -24,7 +24,7 @@ def translated(seconds: float) -> Iterator[None]:
 
     A refusal (4xx) counts too: recall goes on without an index whose key is wrong.
     """
-    import grpc  # type: ignore[import-untyped]
+    import grpc
     from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
