@@ -16,6 +16,7 @@ from dependency_injector import containers, providers
 from msgspec import structs
 
 from adapters.cached_embedder import CachedEmbedder
+from adapters.drawn_limits import DrawnRateLimiter
 from adapters.environment import OPENAI_NEEDS, Settings, masked
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
@@ -70,7 +71,7 @@ from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.following import Follower
 from application.forget import Erase, Forget
-from application.guarded import Guarded
+from application.guarded import Guard
 from application.indexing import Indexer
 from application.jobs import RunJobs
 from application.keyring import Keyring, KeyUsage
@@ -102,7 +103,7 @@ from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.use_cases import UseCases
 from application.watch import Watch
-from domain.access import Permission, Principal
+from domain.access import Permission
 from domain.errors import SomaError
 from domain.memory import Limits
 from domain.ports import (
@@ -316,7 +317,11 @@ class Container(containers.DeclarativeContainer):
     )
     limiters: dict[str, providers.Provider[RateLimiter]] = {  # noqa: RUF012
         "none": near_limiter,
-        "redis": providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+        "redis": providers.Singleton(
+            DrawnRateLimiter,
+            providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+            elapsed,
+        ),
     }
     rate_limiter: providers.Provider[RateLimiter] = providers.Singleton(
         CountedLimiter,
@@ -712,6 +717,16 @@ class Container(containers.DeclarativeContainer):
         bootstrap_key=settings.provided.bootstrap_key,
         now=now,
     )
+    create_key = providers.Factory(
+        CreateKey,
+        store=store,
+        keyring=keyring,
+        now=now,
+        new_key_id=providers.Callable(partial, secrets.token_hex, 8),
+        new_secret=providers.Object(secrets.token_urlsafe),
+    )
+    list_keys = providers.Factory(ListKeys, store=store)
+    revoke_key = providers.Factory(RevokeKey, store=store, keyring=keyring, now=now)
     flush_key_usage = providers.Factory(
         Repeating,
         step=key_usage.provided.flush,
@@ -749,6 +764,9 @@ class Container(containers.DeclarativeContainer):
     watch = _observed(meter, "watch", watch)
     export = _observed(meter, "export", export)
     import_lines = _observed(meter, "import_lines", import_lines)
+    create_key = _observed(meter, "create_key", create_key)
+    list_keys = _observed(meter, "list_keys", list_keys)
+    revoke_key = _observed(meter, "revoke_key", revoke_key)
     pending = _observed(meter, "pending", pending)
     reindex = _observed(meter, "reindex", reindex)
     reconcile = _observed(meter, "reconcile", reconcile)
@@ -760,9 +778,8 @@ class Container(containers.DeclarativeContainer):
     repair_index = _observed(meter, "repair_index", repair_index)
 
     #: What doors may do for whom: `guarded()(principal)`. Nothing else here is for them to call.
-    guarded: providers.Provider[Callable[[Principal], Guarded]] = providers.Singleton(
-        partial,
-        Guarded,
+    guarded: providers.Provider[Guard] = providers.Singleton(
+        Guard,
         providers.Singleton(
             UseCases,
             remember=remember,
@@ -785,16 +802,9 @@ class Container(containers.DeclarativeContainer):
             watch=watch,
             export=export,
             import_lines=import_lines,
-            create_key=providers.Factory(
-                CreateKey,
-                store=store,
-                keyring=keyring,
-                now=now,
-                new_key_id=providers.Callable(partial, secrets.token_hex, 8),
-                new_secret=providers.Object(secrets.token_urlsafe),
-            ),
-            list_keys=providers.Factory(ListKeys, store=store),
-            revoke_key=providers.Factory(RevokeKey, store=store, keyring=keyring, now=now),
+            create_key=create_key,
+            list_keys=list_keys,
+            revoke_key=revoke_key,
             diagnose=diagnose,
             pending=pending,
             reindex=reindex,

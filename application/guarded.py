@@ -29,6 +29,17 @@ CONFIRMED_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """Stands between doors and use cases: gives each principal what they may do."""
+
+    use_cases: UseCases
+
+    def __call__(self, principal: Principal) -> Guarded:
+        """Return the use cases for one principal."""
+        return Guarded(self.use_cases, principal)
+
+
+@dataclass(frozen=True, slots=True)
 class Guarded:
     """The use cases for one principal. Every method raises `Forbidden` before it does anything.
 

@@ -678,8 +678,10 @@ class Allowance:
 class RateLimiter(Protocol):
     """Counts calls per key in a sliding window."""
 
-    async def take(self, key: str, /, *, limit: int, window_seconds: float) -> Allowance:
-        """Count one call, unless that exceeds `limit` calls in any window of that length."""
+    async def take(
+        self, key: str, /, *, limit: int, window_seconds: float, calls: int = 1
+    ) -> Allowance:
+        """Count calls, all or none, unless they exceed `limit` in any window of that length."""
 
 
 class Locks(Protocol):
