@@ -184,7 +184,7 @@ def _point(item: IndexedVector) -> Point:
 
 
 def _counts(point: Point, moment: float | None) -> bool:
-    """Tell whether a memory is valid at a moment (both ends half open)."""
+    """Tell whether a memory counts at a moment: from its first on, until before its last."""
     valid_from, valid_to, expires_at = point.span
     return moment is None or (valid_from <= moment < valid_to and moment < expires_at)
 
@@ -204,4 +204,7 @@ def _cosines(vector: bytes, stored: Sequence[bytes]) -> NDArray[np.float64]:
     if not stored:
         return np.empty(0)
     rows = np.frombuffer(b"".join(stored), "<f4").reshape(len(stored), -1).astype(np.float64)
-    return np.clip((rows * np.frombuffer(vector, "<f4")).sum(axis=1), -1.0, 1.0)
+    cosines: NDArray[np.float64] = np.clip(
+        (rows * np.frombuffer(vector, "<f4")).sum(axis=1), -1.0, 1.0
+    )
+    return cosines
