@@ -23,6 +23,8 @@ ALL = [block for page in PAGES for block in blocks(page)]
 SHELL = [block for block in ALL if block.language == "sh"]
 BLOCK_SECONDS = 60
 SERVER = re.compile(r"(?:http://)?(?:127\.0\.0\.1|localhost):8420")
+#: Mermaid takes these for words of its own, and shows an error in place of the diagram.
+RESERVED = re.compile(r"(?:^|[\s&>])(?:graph|end|style|class|click|default)[\[({]", re.MULTILINE)
 DIAGRAMS = ("flowchart ", "sequenceDiagram", "stateDiagram-v2")
 
 
@@ -109,6 +111,7 @@ def test_what_is_no_command_is_well_formed(block: Block) -> None:
             ast.parse(textwrap.dedent(block.text))
         case "mermaid":
             assert block.text.startswith(DIAGRAMS), block.place
+            assert not RESERVED.search(block.text), block.place
         case other:
             assert other == "text", f"{block.place}: {other!r} is no language of the manual"
 
