@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -25,6 +26,8 @@ BLOCK_SECONDS = 60
 SERVER = re.compile(r"(?:http://)?(?:127\.0\.0\.1|localhost):8420")
 #: Mermaid takes these for words of its own, and shows an error in place of the diagram.
 RESERVED = re.compile(r"(?:^|[\s&>])(?:graph|end|style|class|click|default)[\[({]", re.MULTILINE)
+#: `soma recall --explain` or `just check` within a sentence: program, command, the rest.
+NAMED = re.compile(r"`(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(soma|just) ([\w-]+)([^`]*)`")
 DIAGRAMS = ("flowchart ", "sequenceDiagram", "stateDiagram-v2")
 
 
@@ -114,6 +117,36 @@ def test_what_is_no_command_is_well_formed(block: Block) -> None:
             assert not RESERVED.search(block.text), block.place
         case other:
             assert other == "text", f"{block.place}: {other!r} is no language of the manual"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_named_in_a_sentence_exist(page: Path) -> None:
+    known = _options_of_soma()
+    for program, name, rest in NAMED.findall(page.read_text()):
+        said = f"{page.name}: `{program} {name}{rest}`"
+        if program == "just":
+            meant = [r for r in _recipes() if r == name or (rest == "*" and r.startswith(name))]
+            assert meant or name == "--list", said
+            continue
+        assert name in known, said
+        unknown = set(re.findall(r"(?<!\S)--[a-z-]+", rest)) - known[name]
+        assert not unknown, said
+
+
+def _options_of_soma() -> dict[str, set[str]]:
+    """Return the options of each command of `soma`, those of its own commands included."""
+    known = {"--help": set[str]()}
+    for name, parser in _commands_of(build_parser()).items():
+        within = [parser, *_commands_of(parser).values()]
+        known[name] = {option for each in within for option in each._option_string_actions}
+    return known
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
 
 
 def _parsed_by_soma(block: Block, arguments: list[str]) -> None:
