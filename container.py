@@ -99,8 +99,8 @@ from domain.ports import (
     EventBus,
     Locks,
     MemoryGraph,
+    PassageReader,
     RateLimiter,
-    Reranker,
     TextIndex,
     VectorIndex,
 )
@@ -122,6 +122,23 @@ def _absent(settings: Settings) -> Mapping[str, str]:
     missing = [name for name in OPENAI_NEEDS if getattr(settings, name) is None]
     needed = {"openai": f"set {', '.join(missing)}"} if missing else {}
     return {**needed, "none": "it embeds nothing, callers give the vectors"}
+
+
+def _reranker(settings: Settings, embedder: Embedder) -> str:
+    """Return which reranker there is: late interaction where the embedder gives it its states."""
+    return settings.reranker or ("late" if isinstance(embedder, OnnxEmbedder) else "none")
+
+
+def _reader(
+    settings: Settings, embedder: Embedder, late: Callable[[], PassageReader]
+) -> PassageReader | None:
+    """Return what keeps token states along with the vectors, where somebody makes use of them."""
+    kept = isinstance(embedder, OnnxEmbedder) and _reranker(settings, embedder) == "late"
+    return late() if kept else None
+
+
+def _is_there(thing: object) -> bool:
+    return thing is not None
 
 
 def _cursors(settings: Settings) -> list[str]:
@@ -407,12 +424,23 @@ class Container(containers.DeclarativeContainer):
             )
         ),
     }
+    late_reranker: providers.Provider[Any] = providers.Singleton(
+        LateInteraction,
+        onnx_embedder,
+        analyser,
+        budget_bytes=settings.provided.reranker_cache_bytes,
+        timeout_seconds=settings.provided.reranker_timeout_seconds,
+    )
+    reader: providers.Provider[PassageReader | None] = providers.Callable(
+        _reader, settings, local_embedder, late_reranker.provider
+    )
     installed = providers.Singleton(
         Installed,
         name=settings.provided.embedder,
         embedder=embedder,
         gatherer=gatherer,
         outside=providers.Selector(settings.provided.vector_index, **kept_outside),
+        reader=reader,
     )
     #: The models that are not the chosen one, each from a container of its own; see `build`.
     other_models: providers.Provider[list[Installed]] = providers.List()
@@ -434,13 +462,6 @@ class Container(containers.DeclarativeContainer):
     )
     planner = providers.Singleton(Planner, models=models, new_id=new_id, limits=limits)
 
-    late_reranker: providers.Provider[Reranker] = providers.Singleton(
-        LateInteraction,
-        onnx_embedder.provided.token_states,
-        analyser,
-        budget_bytes=settings.provided.reranker_cache_bytes,
-        timeout_seconds=settings.provided.reranker_timeout_seconds,
-    )
     http_reranker = providers.Singleton(
         HttpReranker,
         url=settings.provided.reranker_url,
@@ -450,11 +471,17 @@ class Container(containers.DeclarativeContainer):
     )
     rerankings: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "none": providers.Object(None),
-        "late": providers.Factory(Reranking, store=store, reranker=late_reranker),
+        "late": providers.Factory(
+            Reranking,
+            store=store,
+            reranker=late_reranker,
+            states_of=onnx_embedder.provided.model.id,
+            unasked=providers.Callable(_is_there, reader),
+        ),
         "http": providers.Factory(Reranking, store=store, reranker=http_reranker),
     }
     reranking: providers.Provider[Any] = providers.Selector(
-        settings.provided.reranker, **rerankings
+        providers.Callable(_reranker, settings, local_embedder), **rerankings
     )
 
     remember_batch_once = providers.Factory(
@@ -582,7 +609,7 @@ class Container(containers.DeclarativeContainer):
 #: What the containers of several embedding models have in common.
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
-    *("budget", "fast_words", "onnx_embedder"),
+    *("budget", "fast_words", "onnx_embedder", "late_reranker"),
 )
 
 

@@ -7,7 +7,7 @@ docs/recall.md says how the weights were measured; `benchmarks/locomo.py` reprod
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -79,6 +79,11 @@ class Tuning:
     signals: Mapping[str, bool]
     half_life_days: float | None
     now: datetime
+    switched_on: frozenset[str] = frozenset()
+
+    def asked(self, name: str) -> bool:
+        """Tell whether somebody switched a signal on, rather than left it as it is."""
+        return name in self.switched_on
 
     def weight(self, name: str) -> float:
         """Return the weight of a part; 0 when its signal is off."""
@@ -90,9 +95,14 @@ def tuned(
     *,
     half_life_days: float | None,
     now: datetime,
+    unasked: Collection[str] = (),
 ) -> Tuning:
-    """Lay weights and signals over the defaults; raise `InvalidInput` for unknown names."""
-    weights, signals = dict(WEIGHTS), dict(SIGNALS)
+    """Lay weights and signals over the defaults; raise `InvalidInput` for unknown names.
+
+    `unasked` are signals that are on here though they are off by default.
+    """
+    weights, signals = dict(WEIGHTS), {**SIGNALS, **dict.fromkeys(unasked, True)}
+    switched_on: set[str] = set()
     for more_weights, more_signals in layers:
         for name, weight in more_weights.items():
             if name not in WEIGHTS:
@@ -104,7 +114,14 @@ def tuned(
             if name not in SIGNALS:
                 raise InvalidInput(f"signals.{name}", f"is not one of {', '.join(SIGNALS)}")
             signals[name] = switch
-    return Tuning(weights=weights, signals=signals, half_life_days=half_life_days, now=now)
+            (switched_on.add if switch else switched_on.discard)(name)
+    return Tuning(
+        weights=weights,
+        signals=signals,
+        half_life_days=half_life_days,
+        now=now,
+        switched_on=frozenset(switched_on),
+    )
 
 
 def fuse(pool: Sequence[Candidate], tuning: Tuning) -> None:

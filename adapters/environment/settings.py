@@ -84,7 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vector_dimension: _Dimension = 384
     model_path: Path | None = None
     embed_wait_seconds: _Seconds = 60.0
-    reranker: Literal["none", "late", "http"] = "none"
+    reranker: Literal["none", "late", "http"] | None = None
     reranker_url: _HttpUrl | None = None
     reranker_model: _Text | None = None
     reranker_key: _Text | None = None

@@ -31,7 +31,7 @@ async def reranker(
     """Late interaction, and a server asked in either way."""
     if request.param == "late":
         onnx = OnnxEmbedder()
-        yield LateInteraction(onnx.token_states, SnowballAnalyser(), budget_bytes=10_000_000)
+        yield LateInteraction(onnx, SnowballAnalyser(), budget_bytes=10_000_000)
         await onnx.close()
         return
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
