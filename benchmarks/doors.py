@@ -25,11 +25,14 @@ ONE_NAMESPACE = "locomo/together"
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How to ask: how many hits, with which weights, and whether they are judged again."""
+    """How to ask: how many hits, with which weights, and whether they are judged again.
+
+    `rerank` None leaves that to the defaults.
+    """
 
     k: int
     weights: Mapping[str, float]
-    rerank: bool = False
+    rerank: bool | None = None
 
 
 class Door(Protocol):

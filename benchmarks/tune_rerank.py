@@ -1,7 +1,8 @@
 """How much should a reranker count? `python benchmarks/tune_rerank.py FOLDER`.
 
 Every question's best candidates are judged once. Then the weight of the judgement, and what is
-left of `lexical` and `semantic` beside it, are chosen on all conversations but one and scored on that one.
+left of `lexical` and `semantic` beside it, are chosen on all conversations but one and scored on
+that one.
 """
 
 from __future__ import annotations
