@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, float] = {
     "speaker": 0.2,
     "statement": 0.15,
     "temporal": 0.2,
-    "date": 0.2,
+    "date": 0.4,
     "graph": 0.3,
     "importance": 0.1,
     "recency": 0.2,
@@ -162,14 +162,23 @@ def _add_sessions(pool: Sequence[Candidate], hybrid: Sequence[float], tuning: Tu
 
 
 def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
-    """Add what the question says of speaker and time, where memories come from a conversation."""
-    if not any(c.memory.source.session or c.memory.source.actor for c in pool):
-        return
+    """Add what the question says of speaker and time."""
+    date = named_date(question, tuning.now.date()) if tuning.weight("date") else None
+    if date is not None:
+        for candidate in pool:
+            match = date_match(date, candidate.memory)
+            if match:
+                candidate.parts["date"] = tuning.weight("date") * match
+    if any(c.memory.source.session or c.memory.source.actor for c in pool):
+        _listen_to_speakers(pool, question, tuning)
+
+
+def _listen_to_speakers(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
+    """Add what counts where memories come from a conversation."""
     speaker = named_speaker(
         question, (c.memory.source.actor for c in pool if c.memory.source.actor)
     )
     when = asks_when(question)
-    date = named_date(question)
     for candidate in pool:
         memory = candidate.memory
         candidate.parts["statement"] = tuning.weight("statement") * is_statement(memory.content)
@@ -177,9 +186,6 @@ def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
             candidate.parts["speaker"] = tuning.weight("speaker") * (memory.source.actor == speaker)
         if when:
             candidate.parts["temporal"] = tuning.weight("temporal") * tells_time(memory.content)
-        if date is not None:
-            match = date_match(date, memory.occurred_at)
-            candidate.parts["date"] = tuning.weight("date") * match
 
 
 def weigh(pool: Sequence[Candidate], tuning: Tuning) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from adapters.sqlite.filling import discard, requeue
 from adapters.sqlite.rows import Row, list_json, micros, optional_micros, to_json
 from adapters.sqlite.session import Session
 from domain.memory import MemoryId
@@ -40,16 +41,6 @@ _COMPUTED = (
     " CROSS JOIN embeddings e ON e.memory = m.number AND e.role IN ({roles}) AND e.model = ?"
     " WHERE m.forgotten_at IS NULL ORDER BY m.id, e.role"
 )
-
-# Which memories need what; only one with a session neighbour has a context.
-_NEEDED = {
-    Role.OWN: "1",
-    Role.CONTEXT: (
-        "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
-        " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
-    ),
-    Role.STATES: "1",
-}
 
 
 class SqliteEmbeddings:
@@ -108,13 +99,13 @@ class SqliteEmbeddings:
         self, model: str, roles: Collection[Role], /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
         """Queue what the next `limit` live memories lack; return the last id, None at the end."""
-        return await self._session.run(_requeue, model, roles, limit, after)
+        return await self._session.run(requeue, model, roles, limit, after)
 
     async def discard(
         self, model: str, /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
         """Delete what the next `limit` live memories have of a model; return the last id."""
-        return await self._session.run(_discard, model, limit, after)
+        return await self._session.run(discard, model, limit, after)
 
 
 def remove_vectors(connection: sqlite3.Connection, numbers: str) -> None:
@@ -280,44 +271,3 @@ def _indexed(row: Row) -> IndexedVector:
 
 def _seconds(value: int | None, absent: float) -> float:
     return absent if value is None else value / 1_000_000
-
-
-def _requeue(
-    connection: sqlite3.Connection,
-    model: str,
-    roles: Collection[Role],
-    limit: int,
-    after: MemoryId | None,
-) -> MemoryId | None:
-    ids = _next_live(connection, limit, after)
-    for role in roles:
-        connection.execute(
-            "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"
-            " SELECT m.number, ?1, ?2, m.namespace_id FROM json_each(?3) w"
-            " CROSS JOIN memories m ON m.id = w.value WHERE NOT EXISTS (SELECT 1 FROM embeddings e"
-            " WHERE e.memory = m.number AND e.role = ?1 AND e.model = ?2)"
-            f" AND {_NEEDED[role]} ON CONFLICT (memory, role, model) DO NOTHING",
-            [role.value, model, list_json(ids)],
-        )
-    return MemoryId(ids[-1]) if ids else None
-
-
-def _discard(
-    connection: sqlite3.Connection, model: str, limit: int, after: MemoryId | None
-) -> MemoryId | None:
-    ids = _next_live(connection, limit, after)
-    for table in ("embeddings", "embedding_tasks"):
-        connection.execute(
-            f"DELETE FROM {table} WHERE model = ? AND memory IN (SELECT m.number"
-            " FROM json_each(?) w CROSS JOIN memories m ON m.id = w.value)",
-            [model, list_json(ids)],
-        )
-    return MemoryId(ids[-1]) if ids else None
-
-
-def _next_live(connection: sqlite3.Connection, limit: int, after: MemoryId | None) -> list[str]:
-    rows = connection.execute(
-        "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > ? ORDER BY id LIMIT ?",
-        [after or "", limit],
-    )
-    return [id for (id,) in rows]
