@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from adapters.onnx_embedder import OnnxEmbedder, Reading
 from container import Container, build, running
-from domain.draft import Draft, Wait
+from domain.draft import Changes, Draft, Wait
 from domain.memory import MemoryId, Source
 from domain.namespace import DEFAULT_NAMESPACE, Scope
 from domain.recall import RecallAnswer, RecallQuery
@@ -67,7 +66,7 @@ def readings(container: Container, monkeypatch: pytest.MonkeyPatch) -> list[str]
     """Note the texts that the model reads from now on."""
     texts: list[str] = []
     embedder = container.onnx_embedder()
-    read = embedder._read
+    read: Callable[..., Reading] = embedder._read
 
     def noted(text: str, prefix: str = "") -> Reading:
         texts.append(text)
@@ -103,10 +102,8 @@ async def test_states_follow_the_text_and_leave_with_the_memory(tmp_path: Path) 
     async with soma(tmp_path) as container:
         ids = await remember(container, *TURNS)
         before = await kept(container, ids)
-        await container.revise()(
-            ids[0], {"content": "Ann: I gave it up."}, wait=Wait.INDEXED, actor=ACTOR
-        )
-        await container.revise()(ids[1], {"tags": ["art"]}, wait=Wait.INDEXED, actor=ACTOR)
+        await container.revise()(ids[0], Changes(content="Ann: I gave it up."), actor=ACTOR)
+        await container.revise()(ids[1], Changes(tags=("art",)), actor=ACTOR)
         await container.forget()(ids[2], actor=ACTOR)
         await container.erase()(ids[3], actor=ACTOR)
         after = await kept(container, ids)
@@ -181,13 +178,3 @@ async def test_who_cannot_compute_states_leaves_nothing_waiting(tmp_path: Path) 
         await settled(container)
 
         assert 0 == await container.pending()()
-
-
-async def test_states_are_in_no_export(tmp_path: Path) -> None:
-    async with soma(tmp_path) as container:
-        ids = await remember(container, *TURNS)
-        data = (await kept(container, ids))[ids[0]]
-        exported = [line async for line in container.export()(Scope(DEFAULT_NAMESPACE))]
-
-    assert exported
-    assert not any(data.hex() in json.dumps(str(line)) for line in exported)
