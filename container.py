@@ -53,7 +53,7 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from adapters.sqlite.store import SqliteStore
 from adapters.store_locks import StoreLocks
 from adapters.store_text_index import StoreTextIndex
@@ -65,6 +65,7 @@ from application.following import Follower
 from application.forget import Erase, Forget
 from application.indexing import Indexer
 from application.jobs import RunJobs
+from application.languages import OpenLanguage, Reanalyse
 from application.maintain import (
     Backlogs,
     Diagnose,
@@ -299,7 +300,9 @@ class Container(containers.DeclarativeContainer):
         "kafka": providers.Singleton(KafkaBus, near_bus, kafka, report=failure_log),
     }
     bus: providers.Provider[EventBus] = providers.Selector(settings.provided.event_bus, **buses)
-    analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
+    analyser: providers.Provider[Analyser] = providers.Singleton(
+        SnowballAnalyser, settings.provided.language
+    )
     onnx_embedder: providers.Provider[Any] = providers.Singleton(
         OnnxEmbedder, settings.provided.model_path
     )
@@ -556,6 +559,10 @@ class Container(containers.DeclarativeContainer):
         new_event_id=new_id,
         limits=limits,
     )
+    open_language = providers.Factory(OpenLanguage, store=store, analyser=analyser)
+    reanalyse = providers.Factory(
+        Reanalyse, store=store, analyser=analyser, bus=bus, now=now, new_event_id=new_id
+    )
     switch_model = providers.Factory(SwitchModel, store=store, models=models, now=now)
     background = providers.Factory(
         BackgroundIndexing, indexer=indexer, switch=switch_model, bus=bus, report=failure_log
@@ -645,6 +652,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
     settings = container.settings()
     report = container.failure_log()
     async with opened(container), AsyncExitStack() as stack:
+        await container.open_language()()
         if settings.profile == "embedded":
             # One process owns a data directory; replicas on a server leave each other's leases.
             await container.take_over()()
@@ -662,6 +670,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
 async def running_worker(container: Container) -> AsyncIterator[Container]:
     """Open everything for a worker, whose loops are run by its entry point."""
     async with opened(container):
+        await container.open_language()()
         if container.settings().embedder != "none":
             await container.open_model()()
         yield container

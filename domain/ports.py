@@ -602,6 +602,10 @@ class MemoryGraph(Protocol):
 class Analyser(Protocol):
     """Turns text into index terms; the same one feeds every lexical backend."""
 
+    @property
+    def language(self) -> str:
+        """Whose words it stems and leaves out; of another language nothing is compared."""
+
     def terms(self, text: str, /) -> tuple[str, ...]:
         """Return stemmed terms in order, without stop words."""
 

@@ -60,6 +60,9 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
         500, "The data directory belongs to a newer version", "data-directory-newer"
     ),
     errors.DataDirectoryCorrupt: Outcome(500, "The database is damaged", "data-directory-corrupt"),
+    errors.LanguageMismatch: Outcome(
+        500, "The memories are analysed in another language", "language-mismatch", exit_code=MISUSED
+    ),
     errors.ConfigurationError: Outcome(
         500, "A setting is not usable", "configuration", exit_code=MISUSED
     ),

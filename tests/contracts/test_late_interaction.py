@@ -21,7 +21,7 @@ from adapters.late_interaction import (
     unpacked,
 )
 from adapters.onnx_embedder import OnnxEmbedder
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from domain.errors import EmbedderUnavailable, RerankerUnavailable
 from domain.ports import Passage
 from domain.vector import TokenStates, Vector

@@ -11,7 +11,7 @@ import pytest
 from adapters.http_reranker import HttpReranker
 from adapters.late_interaction import LateInteraction
 from adapters.onnx_embedder import OnnxEmbedder
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from domain.ports import Passage, Reranker
 from tests.contracts.reranking_server import reranking_server
 
