@@ -32,6 +32,13 @@ FOREIGN_HITS = 3
 STEPS_MAX = 50
 EVIDENCE, FOREIGN, FAR, ADVERSARIAL = "evidence", "foreign", "far behind", "adversarial"
 SHARES = {EVIDENCE: 0.5, FOREIGN: 0.25, FAR: 0.25}
+NAMES = ("cosine", "coverage", "by another")
+FEATURES = {
+    "cosine, words, speaker": (0, 1, 2),
+    "words, speaker": (1, 2),
+    "cosine, words": (0, 1),
+    "words": (1,),
+}
 Floats = NDArray[np.float64]
 
 
@@ -42,6 +49,7 @@ class Hit:
     conversation: str
     cosine: float
     coverage: float
+    by_another: float
     kind: str
 
 
@@ -53,10 +61,10 @@ def ranked(pool: Pool) -> list[Candidate]:
     return ordered(pool.candidates)
 
 
-def shown(candidate: Candidate) -> tuple[float, float]:
-    """Return the two features: the better cosine, and the share of the question's words."""
+def shown(candidate: Candidate) -> tuple[float, float, float]:
+    """Return the features: the better cosine, the share of the question's words, who said it."""
     cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
-    return max(cosines), candidate.coverage
+    return max(cosines), candidate.coverage, float(candidate.by_another)
 
 
 async def examples(container: Container, conversations: Sequence[Conversation]) -> list[Hit]:
@@ -102,7 +110,7 @@ def fit(hits: Sequence[Hit], columns: Sequence[int]) -> Floats:
 
 
 def _features(hits: Sequence[Hit], columns: Sequence[int]) -> Floats:
-    table = np.array([(hit.cosine, hit.coverage) for hit in hits])[:, list(columns)]
+    table = np.array([(hit.cosine, hit.coverage, hit.by_another) for hit in hits])[:, list(columns)]
     return np.hstack([table, np.ones((len(hits), 1))])
 
 
@@ -127,18 +135,18 @@ async def measure(options: argparse.Namespace) -> None:
         hits = await examples(container, conversations)
     rows: list[Mapping[str, object]] = []
     constants: list[Mapping[str, object]] = []
-    for title, columns in (("cosine and words", (0, 1)), ("words only", (1,))):
+    for title, columns in FEATURES.items():
         for name, others in left_out(conversations):
             weights = fit([hit for hit in hits if hit.conversation in others], columns)
             held = [hit for hit in hits if hit.conversation == name]
             rows.append({"features": title, "left out": name, **judged(held, columns, weights)})
         weights = fit(hits, columns)
         rows.append({"features": title, "left out": "none", **judged(hits, columns, weights)})
-        names = [("cosine", "coverage")[column] for column in columns]
+        names = [NAMES[column] for column in columns]
         values = dict(zip((*names, "bias"), weights.tolist(), strict=True))
         constants.append(
             {"features": title}
-            | {name: f"{values.get(name, 0.0):.3f}" for name in ("cosine", "coverage", "bias")}
+            | {name: f"{values.get(name, 0.0):.3f}" for name in (*NAMES, "bias")}
         )
     report("Relevance of hits, percent", rows, as_json=options.json)
     report("Constants", constants, as_json=options.json)

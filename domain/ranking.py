@@ -53,7 +53,7 @@ class Candidate:
 
     Cosines are in [-1, 1] or None where no vector is known; `lexical` and `context_lexical` are
     BM25 scores; `coverage` is the share of the question's words it holds; `hops` the distance
-    along links from a hit.
+    along links from a hit. `by_another`: the question names a speaker, and somebody else said it.
     """
 
     memory: Memory
@@ -63,6 +63,7 @@ class Candidate:
     context_lexical: float = 0.0
     coverage: float = 0.0
     hops: int | None = None
+    by_another: bool = False
     parts: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -184,8 +185,13 @@ def _listen_to_speakers(pool: Sequence[Candidate], question: str, tuning: Tuning
         candidate.parts["statement"] = tuning.weight("statement") * is_statement(memory.content)
         if speaker is not None:
             candidate.parts["speaker"] = tuning.weight("speaker") * (memory.source.actor == speaker)
+            candidate.by_another = _speaks_for_another(memory, speaker, tuning)
         if when:
             candidate.parts["temporal"] = tuning.weight("temporal") * tells_time(memory.content)
+
+
+def _speaks_for_another(memory: Memory, speaker: str, tuning: Tuning) -> bool:
+    return bool(tuning.weight("speaker")) and memory.source.actor not in {None, speaker}
 
 
 def weigh(pool: Sequence[Candidate], tuning: Tuning) -> None:
@@ -231,13 +237,15 @@ def diversify(
 def relevance(candidate: Candidate) -> float:
     """Return how likely a hit answers the question (0 to 1), on unnormalised evidence.
 
-    A logistic of the better cosine and of the share of the question's words found, fitted by
-    `benchmarks/calibrate_relevance.py` with the default embedder.
+    A logistic of the better cosine, of the share of the question's words found, and of whether
+    somebody else than the one asked about said it, fitted by `benchmarks/calibrate_relevance.py`
+    with the default embedder.
     """
     cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
     if not cosines:
-        return _logistic(6.6 * candidate.coverage - 1.9)
-    return _logistic(19.7 * max(cosines) + 5.5 * candidate.coverage - 13.8)
+        return _logistic(6.7 * candidate.coverage - 1.6 * candidate.by_another - 1.8)
+    evidence = 20.8 * max(cosines) + 5.6 * candidate.coverage
+    return _logistic(evidence - 2.2 * candidate.by_another - 14.4)
 
 
 def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:

@@ -45,10 +45,12 @@ def figures(measured: Answers) -> list[str]:
         lines.append(f"{'':24} facts     {quality(found, about_facts)}")
     for kind in KINDS[:-1]:
         lines.append(f"{'mixed':24} {kind:9} {by_kind(measured['mixed'], kind)}")
-    empty, weak = shares(measured["mixed"])
-    lines.append(
-        f"relevance {THRESHOLD}: nothing-to-find below {empty:.1%}, answerable above {weak:.1%}"
-    )
+    for threshold in (0.3, THRESHOLD, 0.7):
+        empty, full = shares(measured["mixed"], threshold)
+        lines.append(
+            f"relevance {threshold}: nothing to find below {empty:.1%}, answers above {full:.1%},"
+            f" precision of nothing {precision(measured['mixed'], threshold):.1%}"
+        )
     return lines
 
 
@@ -60,11 +62,17 @@ def by_kind(found: list[Answered], kind: str) -> Quality:
     return quality(found, lambda question: question.kind == kind)
 
 
-def shares(found: list[Answered]) -> tuple[float, float]:
+def shares(found: list[Answered], threshold: float = THRESHOLD) -> tuple[float, float]:
     """Return which share of the unanswerable lies below the threshold, of the answerable not."""
-    empty = [a.relevance < THRESHOLD for a in found if not a.question.gold]
-    full = [a.relevance >= THRESHOLD for a in found if a.question.gold]
+    empty = [a.relevance < threshold for a in found if not a.question.gold]
+    full = [a.relevance >= threshold for a in found if a.question.gold]
     return sum(empty) / len(empty), sum(full) / len(full)
+
+
+def precision(found: list[Answered], threshold: float) -> float:
+    """Return which share of those below the threshold has nothing to find."""
+    below = [not a.question.gold for a in found if a.relevance < threshold]
+    return sum(below) / len(below) if below else 1.0
 
 
 def test_the_set_is_what_it_was_frozen_as() -> None:
