@@ -23,6 +23,7 @@ from domain.conversation import (
 from domain.errors import InvalidInput
 from domain.memory import Memory, MemoryId
 
+#: `benchmarks/tune_weights.py` and `benchmarks/tune_rerank.py` say what others would bring.
 WEIGHTS: Mapping[str, float] = {
     "lexical": 0.3,
     "semantic": 0.7,
