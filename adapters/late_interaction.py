@@ -32,6 +32,8 @@ PIECES_MAX = 256
 _CONTINUED = "##"
 #: What Python keeps per text besides its states.
 _TEXT_OVERHEAD_BYTES = 300
+#: OpenBLAS multiplies smaller matrices than this (rows x columns x depth) by one thread.
+_ONE_THREAD_MAX = 200_000
 #: The first byte of packed states names how the rest is to be read.
 _LAYOUT = b"\x01"
 
@@ -158,17 +160,16 @@ class LateInteraction:
     ) -> list[float]:
         import numpy as np
 
-        opened = [unpacked(one, asked.states.shape[1]) for one in read]
-        rows = np.concatenate([states for _, states in opened])
+        ids, rows = unpacked(read, asked.states.shape[1])
         common = rows.mean(axis=0)
-        likeness = _unit(rows - common) @ _unit(asked.states - common).T
-        starts = np.cumsum([0, *(len(states) for _, states in opened[:-1])])
+        likeness = _products(_unit(rows - common), _unit(asked.states - common))
+        starts = np.cumsum([0, *map(len, ids[:-1])])
         own = np.maximum.reduceat(likeness, starts, axis=0)
         best = own.copy()
         for index, neighbours in enumerate(beside):
             for neighbour in neighbours:
                 best[index] = np.maximum(best[index], NEIGHBOUR * own[neighbour])
-        weights = np.array(self._weights(asked, [ids for ids, _ in opened]))
+        weights = np.array(self._weights(asked, [frozenset(one) for one in ids]))
         return [float(score) for score in best @ weights / weights.sum()]
 
     def _weights(self, asked: Reading, read: Sequence[frozenset[int]]) -> list[float]:
@@ -205,17 +206,24 @@ def packed(reading: Reading, chosen: Sequence[int]) -> TokenStates:
     return TokenStates(_LAYOUT + ids.tobytes() + codes.tobytes())
 
 
-def unpacked(states: TokenStates, dimension: int) -> tuple[frozenset[int], NDArray[np.float32]]:
-    """Return the ids of the pieces, and `float32 (pieces, dimension)`: the middles of the steps."""
+def unpacked(
+    read: Sequence[TokenStates], dimension: int
+) -> tuple[list[list[int]], NDArray[np.float32]]:
+    """Return the ids of the pieces of each, and `float32 (all pieces, dimension)` in that order."""
     import numpy as np
 
-    body = memoryview(states.data)[len(_LAYOUT) :]
-    count = len(body) // (2 + dimension // 4)
-    ids = np.frombuffer(body[: 2 * count], "<u2")
-    codes = np.frombuffer(body[2 * count :], np.uint8).reshape(count, dimension // 4)
+    ids: list[list[int]] = []
+    codes: list[bytes] = []
+    for states in read:
+        body = states.data[len(_LAYOUT) :]
+        end = 2 * (len(body) // (2 + dimension // 4))
+        ids.append(np.frombuffer(body[:end], "<u2").tolist())
+        codes.append(body[end:])
+    # Two of the eight bits stand for the middle of one step.
     steps = (np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3
     middles = ((steps - 1.5) / np.sqrt(dimension)).astype(np.float32)
-    return frozenset(ids.tolist()), middles[codes].reshape(count, dimension)
+    rows = middles[np.frombuffer(b"".join(codes), np.uint8)]
+    return ids, rows.reshape(-1, dimension)
 
 
 def _size_bytes(states: TokenStates) -> int:
@@ -243,6 +251,18 @@ def _rarity(piece: int, read: Sequence[frozenset[int]]) -> float:
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     import numpy as np
 
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     unit: NDArray[np.float32] = rows / np.maximum(norms, 1e-6)
     return unit
+
+
+def _products(rows: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return all scalar products, `(rows, others)`, in pieces that BLAS does by one thread.
+
+    Its threads wait for one another, and where the cores are busy that is most of the time.
+    """
+    import numpy as np
+
+    step = max(1, _ONE_THREAD_MAX // others.size)
+    turned = np.ascontiguousarray(others.T)
+    return np.concatenate([rows[at : at + step] @ turned for at in range(0, len(rows), step)])

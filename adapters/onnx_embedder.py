@@ -46,8 +46,8 @@ _TOKENS_MAX = 512
 _MARKS = 2
 _THREADS_MAX = 4
 _PASSAGES_NICENESS = 10
-#: Questions whose reading is kept for a moment: who embeds one often wants its tokens next.
-_QUESTIONS_KEPT = 32
+#: Who embeds a question often wants its tokens next, and asks it again: so many are kept (12 MB).
+_QUESTION_PIECES_KEPT = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class OnnxEmbedder:
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="soma-queries")
         self._tokens = ThreadPoolExecutor(threads, thread_name_prefix="soma-tokens")
         self._questions: OrderedDict[str, Reading] = OrderedDict()
+        self._pieces_kept = 0
         self._closed = False
 
     @property
@@ -113,9 +114,12 @@ class OnnxEmbedder:
         self._check_open()
         loop = asyncio.get_running_loop()
         reading = await loop.run_in_executor(self._queries, self._read, text, _QUERY_PREFIX)
-        self._questions[text] = reading
-        while len(self._questions) > _QUESTIONS_KEPT:
-            self._questions.popitem(last=False)
+        if text not in self._questions:  # another recall may have asked the same meanwhile
+            self._questions[text] = reading
+            self._pieces_kept += len(reading.pieces)
+        while self._pieces_kept > _QUESTION_PIECES_KEPT:
+            _, dropped = self._questions.popitem(last=False)
+            self._pieces_kept -= len(dropped.pieces)
         return reading
 
     async def _each(
@@ -137,6 +141,7 @@ class OnnxEmbedder:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
         self._loaded = None
         self._questions.clear()
+        self._pieces_kept = 0
 
     def _check_open(self) -> None:
         if self._closed:

@@ -207,10 +207,10 @@ def test_two_bits_keep_the_direction_of_a_state(rows: int, seed: int, fours: int
     reading = Read(Vector(b""), ids, ("x",) * rows, states)
 
     kept = packed(reading, range(rows))
-    found, again = unpacked(kept, fours)
+    [found], again = unpacked([kept], fours)
 
     assert len(kept.data) == 1 + rows * (2 + fours // 4)
-    assert set(ids) == found
+    assert list(ids) == found
     cosines = (states * again).sum(axis=1) / np.linalg.norm(again, axis=1)
     assert float(cosines.min()) > 0.75
 
@@ -254,3 +254,16 @@ async def test_a_question_that_was_just_embedded_is_not_read_again() -> None:
     await onnx.close()
 
     assert first is again
+
+
+async def test_of_many_long_questions_only_the_latest_are_kept() -> None:
+    onnx = OnnxEmbedder()
+    long = [f"{'word ' * 600} {number}" for number in range(20)]
+
+    readings = [await onnx.read_question(text) for text in long]
+    latest = await onnx.read_question(long[-1])
+    first = await onnx.read_question(long[0])
+    await onnx.close()
+
+    assert readings[-1] is latest
+    assert readings[0] is not first
