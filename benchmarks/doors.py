@@ -21,6 +21,8 @@ from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.recall import RecallQuery
 
 ONE_NAMESPACE = "locomo/together"
+#: Storing is not what is measured, and the machine may be busy.
+PATIENT = {"embed_wait_seconds": 600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,5 +195,7 @@ async def opened(
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        async with running(build(load_settings({}, {"data_dir": folder, **settings}))) as container:
+        async with running(
+            build(load_settings({}, {"data_dir": folder, **PATIENT, **settings}))
+        ) as container:
             yield InProcess(container)
