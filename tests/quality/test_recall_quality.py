@@ -14,6 +14,9 @@ import pytest
 from tests.quality.measured import Answered, Quality, answers, quality
 from tests.quality.reading import Question, chats, facts, questions, updates
 
+#: Seven hundred questions are asked before the first test: a busy machine needs its time.
+pytestmark = pytest.mark.timeout(400)
+
 Answers = Mapping[str, list[Answered]]
 
 KINDS = ("single", "multi", "temporal", "update", "nothing")
