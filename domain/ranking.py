@@ -244,9 +244,9 @@ def relevance(candidate: Candidate) -> float:
     """
     cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
     if not cosines:
-        return _logistic(6.7 * candidate.coverage - 1.6 * candidate.by_another - 1.8)
-    evidence = 20.8 * max(cosines) + 5.6 * candidate.coverage
-    return _logistic(evidence - 2.2 * candidate.by_another - 14.4)
+        return _logistic(6.6 * candidate.coverage - 1.4 * candidate.by_another - 1.9)
+    evidence = 19.7 * max(cosines) + 5.5 * candidate.coverage
+    return _logistic(evidence - 2.0 * candidate.by_another - 13.8)
 
 
 def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:

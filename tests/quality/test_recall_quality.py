@@ -145,11 +145,16 @@ def test_signals_for_conversations_do_not_hurt_what_is_none(
 
 
 def test_signals_for_conversations_help_where_there_is_one(answered: Answers) -> None:
-    """Measured on the questions about chats: R@10 100 with them, 90.0 without."""
+    """Measured on the questions about chats: R@5 94.3 with them, 84.3 without.
+
+    At 10 hits the reranker makes up for most of what they bring.
+    """
     with_signals = quality(answered["mixed"], lambda question: question.about_chats)
     without = quality(answered["mixed, conversation off"], lambda question: question.about_chats)
 
-    assert with_signals.r10 >= without.r10 + 0.05, (with_signals, without)
+    assert with_signals.r5 >= without.r5 + 0.05, (with_signals, without)
+    assert with_signals.mrr >= without.mrr + 0.04, (with_signals, without)
+    assert with_signals.r10 >= without.r10, (with_signals, without)
 
 
 @pytest.mark.parametrize(
