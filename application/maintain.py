@@ -95,7 +95,7 @@ class Reindex:
             filled = (await self.models.state(tx)).filled
             first = await tx.namespaces.stats(None, limit=1)
         for id in filled:
-            await requeue(self.store, id)
+            await requeue(self.store, id, self.models.roles(id))
         async with self.store.reading() as tx:
             waiting = [await tx.embeddings.pending(id) for id in filled]
         await self.bus.publish([entry.path for entry in first])
