@@ -29,7 +29,7 @@ RESERVED = re.compile(r"(?:^|[\s&>])(?:graph|end|style|class|click|default)[\[({
 #: `soma recall --explain` or `just check` within a sentence: program, command, the rest.
 NAMED = re.compile(r"`(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(soma|just) ([\w-]+)([^`]*)`")
 #: Named by the chart's chapter on backups; they come with the jobs.
-AWAITED = {"backup"}
+AWAITED = {"backup", "jobs", "restore"}
 DIAGRAMS = ("flowchart ", "sequenceDiagram", "stateDiagram-v2")
 
 
