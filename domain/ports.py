@@ -14,6 +14,7 @@ from typing import Protocol
 
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
+from domain.job import Job, JobCount, JobKind, JobState
 from domain.lexical import AnalysedText, LexicalEvidence
 from domain.link import Direction, Link
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
@@ -379,6 +380,54 @@ class Fences(Protocol):
         """Raise `LockLost` unless `token` is the latest; it stays so until this change ends."""
 
 
+class Jobs(Protocol):
+    """The jobs there are, and what became of them."""
+
+    async def add(self, job: Job, /) -> None:
+        """Insert a job."""
+
+    async def get(self, id: str, /) -> Job | None:
+        """Return one job; in a change nobody else changes it until the end."""
+
+    async def put(self, job: Job, /) -> None:
+        """Replace a job that was read in the same change."""
+
+    async def page(
+        self,
+        *,
+        kind: JobKind | None = None,
+        state: JobState | None = None,
+        limit: int,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Job]:
+        """Return one page, newest first, after a job by its (created_at, id)."""
+
+    async def unfinished(self, kinds: Iterable[JobKind], /, *, limit: int) -> list[Job]:
+        """Return queued and running jobs of these kinds, oldest first."""
+
+    async def latest(self, kind: JobKind, /) -> Job | None:
+        """Return the newest job of a kind."""
+
+    async def counts(self) -> list[JobCount]:
+        """Count the jobs by kind and state."""
+
+    async def prune(self, before: datetime, /) -> None:
+        """Remove what was over before a time, but the newest of each kind."""
+
+
+class Erasures(Protocol):
+    """Memories that a restored store must still erase, before it serves anybody."""
+
+    async def due(self, *, limit: int) -> list[MemoryId]:
+        """Return some of them."""
+
+    async def add(self, ids: Sequence[MemoryId], /) -> None:
+        """Note some more; those that are noted already stay so."""
+
+    async def settle(self, ids: Sequence[MemoryId], /) -> None:
+        """Note that these need nothing more."""
+
+
 class Transaction(Protocol):
     """One transaction: a consistent snapshot to read from, or a change that is whole or absent."""
 
@@ -394,6 +443,8 @@ class Transaction(Protocol):
     settings: Settings
     projections: Projections
     fences: Fences
+    jobs: Jobs
+    erasures: Erasures
 
 
 @dataclass(frozen=True, slots=True)

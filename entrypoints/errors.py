@@ -33,12 +33,16 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.NamespaceNotFound: Outcome(404, "No such namespace", "namespace-not-found"),
     errors.LinkNotFound: Outcome(404, "No such link", "link-not-found"),
     errors.PathNotFound: Outcome(404, "No path between the memories", "path-not-found"),
+    errors.JobNotFound: Outcome(404, "No such job", "job-not-found"),
     errors.Conflict: Outcome(409, "The request contradicts the present state", "conflict"),
     errors.IdempotencyConflict: Outcome(
         409, "The idempotency key was used with another request", "idempotency-conflict"
     ),
     errors.VersionConflict: Outcome(412, "The memory has changed", "version-conflict"),
     errors.LockLost: Outcome(409, "Another worker took the job over", "lock-lost"),
+    errors.JobCancelled: Outcome(409, "The job was cancelled", "job-cancelled"),
+    errors.JobWaits: Outcome(409, "The job waits for another one", "job-waits"),
+    errors.StoreNotEmpty: Outcome(409, "The store is not empty", "store-not-empty"),
     errors.TooLarge: Outcome(413, "Larger than the limit", "too-large"),
     errors.Unavailable: Outcome(503, "Temporarily unavailable", "unavailable"),
     errors.StoreUnavailable: Outcome(503, "The store does not answer", "store-unavailable"),
@@ -60,6 +64,7 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
         500, "The data directory belongs to a newer version", "data-directory-newer"
     ),
     errors.DataDirectoryCorrupt: Outcome(500, "The database is damaged", "data-directory-corrupt"),
+    errors.BackupDamaged: Outcome(500, "The backup cannot be used", "backup-damaged"),
     errors.ConfigurationError: Outcome(
         500, "A setting is not usable", "configuration", exit_code=MISUSED
     ),

@@ -7,6 +7,7 @@ from adapters.postgres.embeddings import PostgresEmbeddings
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.fences import PostgresFences
 from adapters.postgres.index_terms import PostgresIndexTerms
+from adapters.postgres.jobs import PostgresErasures, PostgresJobs
 from adapters.postgres.lexicon import PostgresLexicon
 from adapters.postgres.links import PostgresLinks
 from adapters.postgres.memories import PostgresMemories
@@ -17,10 +18,12 @@ from adapters.postgres.session import Session
 from adapters.postgres.versions import PostgresVersions
 from domain.ports import (
     Embeddings,
+    Erasures,
     Feed,
     Fences,
     IdempotencyKeys,
     IndexTerms,
+    Jobs,
     Lexicon,
     Links,
     Memories,
@@ -47,3 +50,5 @@ class PostgresTransaction:
         self.settings: Settings = PostgresSettings(session)
         self.projections: Projections = PostgresProjections(session)
         self.fences: Fences = PostgresFences(session)
+        self.jobs: Jobs = PostgresJobs(session)
+        self.erasures: Erasures = PostgresErasures(session)

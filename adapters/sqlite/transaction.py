@@ -6,6 +6,7 @@ from adapters.sqlite.embeddings import SqliteEmbeddings
 from adapters.sqlite.feed import SqliteFeed
 from adapters.sqlite.fences import SqliteFences
 from adapters.sqlite.index_terms import SqliteIndexTerms
+from adapters.sqlite.jobs import SqliteErasures, SqliteJobs
 from adapters.sqlite.lexicon import SqliteLexicon
 from adapters.sqlite.links import SqliteLinks
 from adapters.sqlite.memories import SqliteMemories
@@ -16,10 +17,12 @@ from adapters.sqlite.session import Session
 from adapters.sqlite.versions import SqliteVersions
 from domain.ports import (
     Embeddings,
+    Erasures,
     Feed,
     Fences,
     IdempotencyKeys,
     IndexTerms,
+    Jobs,
     Lexicon,
     Links,
     Memories,
@@ -46,3 +49,5 @@ class SqliteTransaction:
         self.settings: Settings = SqliteSettings(session)
         self.projections: Projections = SqliteProjections(session)
         self.fences: Fences = SqliteFences(session)
+        self.jobs: Jobs = SqliteJobs(session)
+        self.erasures: Erasures = SqliteErasures(session)
