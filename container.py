@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from dependency_injector import containers, providers
@@ -30,6 +30,7 @@ from adapters.identifiers import Uuid7Source
 from adapters.inprocess.bus import InProcessBus
 from adapters.inprocess.cache import InProcessCache
 from adapters.inprocess.limits import InProcessRateLimiter
+from adapters.inprocess.locks import InProcessLocks
 from adapters.kafka.bus import KafkaBus
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import KafkaDeadLetters
@@ -63,13 +64,13 @@ from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.following import Follower
 from application.forget import Erase, Forget
+from application.handling_jobs import MaintenanceJobs
 from application.indexing import Indexer
-from application.jobs import RunJobs
+from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
 from application.maintain import (
     Backlogs,
     Diagnose,
     Pending,
-    Reconcile,
     Reindex,
     TakeOver,
 )
@@ -78,12 +79,16 @@ from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, Sh
 from application.planning import Planner
 from application.projecting import Projector, ProjectVectors
 from application.recall import Recall
+from application.reconciling import Reconcile
 from application.relay import RELAY, Relay
 from application.remember import Remember, RememberBatch
 from application.repairing import RepairVectorIndex, RequeueVectors
+from application.repeating import Repeating
 from application.reranking import Reranking
 from application.retrying import Retried
 from application.revise import Revise
+from application.running_jobs import RunJobs
+from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
 from application.transfer import Export, ImportLines
@@ -106,6 +111,10 @@ from domain.ports import (
 )
 
 DATABASE_NAME = "soma.db"
+JOB_LANES = 3
+WORKERS_FIRST = timedelta(seconds=30)
+#: In the embedded profile every job is asked for in this very process, which hears of it.
+JOBS_IDLE_SECONDS = {"embedded": 60.0, "server": 2.0}
 
 
 def utc_now() -> datetime:
@@ -241,11 +250,12 @@ class Container(containers.DeclarativeContainer):
         settings.provided.far_cache, **limiters
     )
     lock_keepers: dict[str, providers.Provider[Locks]] = {  # noqa: RUF012
-        "none": providers.Singleton(StoreLocks, store, now),
+        "process": providers.Singleton(InProcessLocks, elapsed),
+        "store": providers.Singleton(StoreLocks, store, now),
         "redis": providers.Singleton(RedisLocks, redis_server),
     }
     locks: providers.Provider[Locks] = providers.Selector(
-        settings.provided.far_cache, **lock_keepers
+        settings.provided.lock_keeper, **lock_keepers
     )
 
     kafka = providers.Singleton(
@@ -573,10 +583,39 @@ class Container(containers.DeclarativeContainer):
     relay = providers.Factory(Relay, follower=follower, publisher=publisher)
     requeue_vectors = providers.Factory(RequeueVectors, store=store, models=models)
     repair_index = providers.Factory(RepairVectorIndex, store=store, models=models)
-    worker_id = providers.Singleton(secrets.token_hex, 8)
-    run_jobs = providers.Factory(
-        RunJobs, store=store, locks=locks, jobs=providers.Object(()), now=now, owner=worker_id
+    maintenance_jobs = providers.Factory(
+        MaintenanceJobs,
+        reindex=reindex,
+        reconcile=reconcile,
+        requeue_vectors=requeue_vectors,
+        repair_index=repair_index,
     )
+    worker_id = providers.Singleton(secrets.token_hex, 8)
+    job_bell = providers.Singleton(Bell)
+    run_jobs = providers.Factory(
+        RunJobs,
+        store=store,
+        locks=locks,
+        handlers=maintenance_jobs.provided.handlers.call(),
+        now=now,
+        owner=worker_id,
+    )
+    start_job = providers.Factory(
+        StartJob, store=store, now=now, new_id=new_id, wake=job_bell.provided.ring
+    )
+    schedule_jobs = providers.Factory(
+        ScheduleJobs,
+        store=store,
+        every=providers.Dict(),
+        now=now,
+        new_id=new_id,
+        wake=job_bell.provided.ring,
+    )
+    revive_jobs = providers.Factory(ReviveJobs, store=store, now=now)
+    list_jobs = providers.Factory(ListJobs, store=store)
+    show_job = providers.Factory(ShowJob, store=store)
+    cancel_job = providers.Factory(CancelJob, store=store, now=now)
+    count_jobs = providers.Factory(CountJobs, store=store, now=now)
 
 
 #: What the containers of several embedding models have in common.
@@ -621,6 +660,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
         if settings.profile == "embedded":
             # One process owns a data directory; replicas on a server leave each other's leases.
             await container.take_over()()
+            await container.revive_jobs()()
         if settings.embedder != "none":
             await container.open_model()()
             if settings.background_embedding:
@@ -628,7 +668,28 @@ async def running(container: Container) -> AsyncIterator[Container]:
         bus = container.bus()
         if isinstance(bus, KafkaBus):
             await stack.enter_async_context(_beside(bus.listen, report))
+        # Workers have the first go; where there is none, a job must not wait for ever.
+        patience = WORKERS_FIRST if settings.profile == "server" else timedelta(0)
+        for lane in job_lanes(container, report, lambda _: None, patience):
+            await stack.enter_async_context(_beside(lane, report))
         yield container
+
+
+def job_lanes(
+    container: Container,
+    report: Callable[[SomaError], None],
+    done: Callable[[int], None],
+    patience: timedelta = timedelta(0),
+) -> list[Repeating]:
+    """Return what runs jobs, some side by side, so that a long one does not hold up the others."""
+    lane = Repeating(
+        step=container.run_jobs(patience=patience),
+        idle_seconds=JOBS_IDLE_SECONDS[container.settings().profile],
+        report=report,
+        done=done,
+        rest=container.job_bell().rest,
+    )
+    return [lane] * JOB_LANES
 
 
 @asynccontextmanager

@@ -78,8 +78,13 @@ class Job:
         return self.state in OPEN_STATES
 
     @property
-    def lock(self) -> str:
-        """Name what only one running job may hold: its kind, in its namespace."""
+    def lock(self) -> str | None:
+        """Name what only one running job may hold: its kind, in its namespace.
+
+        An attached job has none: any number of callers may import or export at once.
+        """
+        if self.attached:
+            return None
         where = "" if self.namespace is None else f":{self.namespace}"
         return f"job:{self.kind}{where}"
 

@@ -384,7 +384,7 @@ class Jobs(Protocol):
     """The jobs there are, and what became of them."""
 
     async def add(self, job: Job, /) -> None:
-        """Insert a job."""
+        """Insert a job; one of the same id stays as it is."""
 
     async def get(self, id: str, /) -> Job | None:
         """Return one job; in a change nobody else changes it until the end."""

@@ -118,6 +118,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return "none" if self.redis_url is None else "redis"
 
     @property
+    def lock_keeper(self) -> str:
+        """Who keeps two from doing the same job."""
+        if self.postgres_url is None:
+            return "process"
+        return "store" if self.redis_url is None else "redis"
+
+    @property
     def body_cache(self) -> str:
         """Where the bodies of memories are kept beside the database."""
         return self.far_cache if self.redis_bodies else "none"

@@ -26,7 +26,10 @@ _COLUMNS = (
     "not_before", "started_at", "heartbeat_at", "finished_at",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM jobs"
-_ADD = f"INSERT INTO jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"
+_ADD = (
+    f"INSERT INTO jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"
+    " ON CONFLICT DO NOTHING"
+)
 _PUT = (
     f"UPDATE jobs SET ({', '.join(_COLUMNS)}) = ROW({', '.join(['%s'] * len(_COLUMNS))})"
     " WHERE id = %s"
@@ -40,7 +43,7 @@ class PostgresJobs:
         self._session = session
 
     async def add(self, job: Job, /) -> None:
-        """Insert a job."""
+        """Insert a job; one of the same id stays as it is."""
         await self._session.run(_ADD, _values_of(job))
 
     async def get(self, id: str, /) -> Job | None:

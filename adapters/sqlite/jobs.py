@@ -32,8 +32,8 @@ class SqliteJobs:
         self._session = session
 
     async def add(self, job: Job, /) -> None:
-        """Insert a job."""
-        await self._session.run(_put, job)
+        """Insert a job; one of the same id stays as it is."""
+        await self._session.run(_add, job)
 
     async def get(self, id: str, /) -> Job | None:
         """Return one job."""
@@ -116,6 +116,10 @@ def _jobs(
     connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
 ) -> list[Job]:
     return [_job_of(row) for row in connection.execute(statement, parameters)]
+
+
+def _add(connection: sqlite3.Connection, job: Job) -> None:
+    connection.execute(_PUT.replace("REPLACE", "IGNORE", 1), _values_of(job))
 
 
 def _put(connection: sqlite3.Connection, job: Job) -> None:

@@ -1,0 +1,305 @@
+"""Run jobs: one of a kind per namespace at a time, resumed and taken over, and fenced off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from domain.errors import (
+    Conflict,
+    JobCancelled,
+    JobNotFound,
+    JobWaits,
+    LockLost,
+    SomaError,
+    Unavailable,
+)
+from domain.job import ATTEMPTS_MAX, STUCK_AFTER, Job, JobKind, JobState
+from domain.ports import CanonicalStore, Locks, Transaction
+
+LOCK_SECONDS = STUCK_AFTER.total_seconds()
+BEAT_SECONDS = LOCK_SECONDS / 6
+TURN_SECONDS = 100.0
+INTERRUPTED = "its process ended"
+_POLL_SECONDS = 0.1
+_LOOKED_AT_MAX = 1000
+
+
+class Progress:
+    """Implements `application.steps.Steps` for one run of a job.
+
+    Only the latest owner of the job may write: whoever was overtaken hears of it here.
+    """
+
+    def __init__(
+        self, store: CanonicalStore, locks: Locks, now: Callable[[], datetime], job: Job
+    ) -> None:
+        self._store = store
+        self._locks = locks
+        self._now = now
+        self.job = job
+        self._holder = holder(job)
+
+    @property
+    def place(self) -> str | None:
+        """Where an interrupted run stopped."""
+        return self.job.cursor
+
+    @property
+    def done(self) -> int:
+        """How much is done."""
+        return self.job.done
+
+    async def keep(self, place: str | None, *, done: int, total: int | None = None) -> None:
+        """Note how far the run has come. Raises `JobCancelled` and `LockLost`."""
+        total = self.job.total if total is None else total
+        await self._write(lambda job: replace(job, cursor=place, done=done, total=total))
+        await self._renew_lock()
+
+    async def renew(self) -> None:
+        """Say that the run goes on. Raises `JobCancelled` and `LockLost`."""
+        await self._write(lambda job: job)
+        await self._renew_lock()
+
+    async def end(self, change: Callable[[Job], Job]) -> Job:
+        """Note what became of the run, also when its end was asked for meanwhile."""
+        async with self._store.writing() as tx:
+            self.job = change(await self._own(tx))
+            await tx.jobs.put(self.job)
+        return self.job
+
+    async def release(self) -> None:
+        """Let others of the kind have their turn."""
+        if self.job.lock is not None:
+            await self._locks.release(self.job.lock, self._holder)
+
+    async def _write(self, change: Callable[[Job], Job]) -> None:
+        async with self._store.writing() as tx:
+            job = await self._own(tx)
+            if job.cancel_requested:
+                raise JobCancelled(job.id)
+            self.job = replace(change(job), heartbeat_at=self._now())
+            await tx.jobs.put(self.job)
+
+    async def _own(self, tx: Transaction) -> Job:
+        if self.job.lock is not None:
+            await tx.fences.check(self.job.lock, self.job.token)
+        job = await tx.jobs.get(self.job.id)
+        if job is None or job.token != self.job.token or job.state is not JobState.RUNNING:
+            raise LockLost(f"job:{self.job.id}")
+        return job
+
+    async def _renew_lock(self) -> None:
+        if self.job.lock is not None:
+            await self._locks.acquire(self.job.lock, self._holder, ttl_seconds=LOCK_SECONDS)
+
+
+#: Work that is under way; it ends with what is to be shown of it.
+Work = Coroutine[None, None, Mapping[str, object]]
+#: Does the work of one kind.
+Handler = Callable[[Job, Progress], Work]
+
+
+def holder(job: Job) -> str:
+    """Name the holder of a job's lock: two runs in one process are two holders."""
+    return f"{job.owner}/{job.id}"
+
+
+class _NotNow(Exception):
+    """The job is not for this process, or not yet: what the claim has written is undone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunJobs:
+    """Claim jobs and run them. The lock saves work; what protects the data is the fencing token.
+
+    `patience` is how long the others, workers above all, have the first go.
+    """
+
+    store: CanonicalStore
+    locks: Locks
+    handlers: Mapping[JobKind, Handler]
+    now: Callable[[], datetime]
+    owner: str
+    patience: timedelta = timedelta(0)
+
+    async def __call__(self) -> int:
+        """Run the oldest job that is due, to its end; return how many were run: 0 or 1."""
+        async with self.store.reading() as tx:
+            jobs = await tx.jobs.unfinished(list(JobKind), limit=_LOOKED_AT_MAX)
+        for job in jobs:
+            if not job.is_due(self.now() - self.patience):
+                continue
+            if job.attached or job.cancel_requested or job.attempts >= ATTEMPTS_MAX:
+                await self._bury(job)
+            elif job.kind in self.handlers and (claimed := await self._claim(job)):
+                with suppress(LockLost, JobCancelled):  # Somebody else has the last word.
+                    await self._run(claimed)
+                return 1
+        return 0
+
+    async def here(self, id: str) -> Job:
+        """Run one job in this process, when those of its kind that run are over.
+
+        Returns it with its result. Raises what the work raises, `JobCancelled`, and `JobWaits`
+        when its turn does not come in 100 s: then it stays queued.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TURN_SECONDS
+        while (claimed := await self._turn(id)) is None:
+            if loop.time() > deadline:
+                raise JobWaits(id)
+            await asyncio.sleep(_POLL_SECONDS)
+        if claimed.is_open:
+            return await self._run(claimed, patient=False)
+        if claimed.state is JobState.CANCELLED:
+            raise JobCancelled(id)
+        if claimed.state is JobState.FAILED:
+            raise Conflict(f"the job {id} failed: {claimed.error}")
+        return claimed
+
+    async def begin(self, job: Job) -> Progress:
+        """Claim an attached job, new or resumed, for work that its caller does itself.
+
+        A job that is over and done is returned as it is. Whoever ran it before is fenced off.
+        """
+        async with self.store.writing() as tx:
+            current = await tx.jobs.get(job.id)
+            if current is None:
+                await tx.jobs.add(job)
+                current = job
+            if current.state is not JobState.SUCCEEDED:
+                current = replace(current, cancel_requested=False)
+                current = current.claimed(self.owner, current.token + 1, self.now())
+                await tx.jobs.put(current)
+        return Progress(self.store, self.locks, self.now, current)
+
+    async def _turn(self, id: str) -> Job | None:
+        """Return the job claimed, or over; None while it has to wait."""
+        async with self.store.reading() as tx:
+            job = await tx.jobs.get(id)
+        if job is None:
+            raise JobNotFound(id)
+        if not job.is_open:
+            return job
+        return await self._claim(job, reserved=True)
+
+    async def _claim(self, job: Job, *, reserved: bool = False) -> Job | None:
+        """Return the job as this process's own; None when it is not to be had."""
+        lock, mine = str(job.lock), holder(replace(job, owner=self.owner))
+        if not await self.locks.acquire(lock, mine, ttl_seconds=LOCK_SECONDS):
+            return None
+        try:
+            async with self.store.writing() as tx:
+                return await self._claimed(tx, job, lock, reserved=reserved)
+        except _NotNow:
+            async with self.store.reading() as tx:
+                current = await tx.jobs.get(job.id)
+            if current is None or holder(current) != mine:
+                await self.locks.release(lock, mine)
+            return None
+
+    async def _claimed(self, tx: Transaction, job: Job, lock: str, *, reserved: bool) -> Job:
+        # Taking a number first makes those who want the same lock wait for each other.
+        token = await tx.fences.take(lock)
+        now = self.now()
+        current = await tx.jobs.get(job.id)
+        others = await tx.jobs.unfinished([job.kind], limit=_LOOKED_AT_MAX)
+        taken = any(
+            other.lock == lock
+            and other.id != job.id
+            and other.state is JobState.RUNNING
+            and not other.is_stuck(now)
+            for other in others
+        )
+        if current is None or taken:
+            raise _NotNow
+        if not (current.is_due(now) or (reserved and current.state is JobState.QUEUED)):
+            raise _NotNow
+        claimed = current.claimed(self.owner, token, now)
+        await tx.jobs.put(claimed)
+        return claimed
+
+    async def _run(self, job: Job, *, patient: bool = True) -> Job:
+        """Run a claimed job; a failure that may pass is tried again later, if that is `patient`."""
+        progress = Progress(self.store, self.locks, self.now, job)
+        work = self.handlers[job.kind](job, progress)
+        return await self._seen_through(work, progress, patient=patient)
+
+    async def through(self, work: Work, progress: Progress) -> Job:
+        """Do the work of an attached job; whatever interrupts it ends the job as failed."""
+        return await self._seen_through(work, progress, patient=False)
+
+    async def _seen_through(self, work: Work, progress: Progress, *, patient: bool) -> Job:
+        try:
+            result = await self._watched(work, progress)
+            return await progress.end(
+                lambda job: replace(job.ended(JobState.SUCCEEDED, self.now()), result=result)
+            )
+        except JobCancelled:
+            await progress.end(lambda job: job.ended(JobState.CANCELLED, self.now()))
+            raise
+        except LockLost:
+            raise
+        except SomaError as error:
+            await self._failed(progress, error, patient)
+            raise
+        except asyncio.CancelledError:
+            # This process stops: another one goes on at once instead of waiting for the silence.
+            with suppress(SomaError):
+                await progress.end(self._interrupted)
+            raise
+        finally:
+            await progress.release()
+
+    def _interrupted(self, job: Job) -> Job:
+        if job.attached:
+            return job.ended(JobState.FAILED, self.now(), error=INTERRUPTED)
+        return job.requeued(self.now())
+
+    async def _watched(self, work: Work, progress: Progress) -> Mapping[str, object]:
+        """Say now and then that the work goes on; stop it when it must not go on."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=BEAT_SECONDS)
+                if not task.done():
+                    with suppress(Unavailable):  # The work will notice by itself.
+                        await progress.renew()
+            return await task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, SomaError):
+                await task
+
+    async def _failed(self, progress: Progress, error: SomaError, patient: bool) -> None:
+        passes = patient and isinstance(error, Unavailable)
+        message = str(error)
+
+        def ended(job: Job) -> Job:
+            if passes:
+                return job.postponed(self.now(), message)
+            return job.ended(JobState.FAILED, self.now(), error=message)
+
+        # Where the store is down the silence will tell.
+        with suppress(SomaError):
+            await progress.end(ended)
+
+    async def _bury(self, job: Job) -> None:
+        """End a job with which nobody will go on."""
+        with suppress(_NotNow):
+            async with self.store.writing() as tx:
+                if job.lock is not None:
+                    await tx.fences.take(job.lock)
+                current = await tx.jobs.get(job.id)
+                if current is None or not current.is_due(self.now()):
+                    raise _NotNow
+                if current.cancel_requested:
+                    ended = current.ended(JobState.CANCELLED, self.now())
+                else:
+                    reason = INTERRUPTED if current.attached else "given up: its processes ended"
+                    ended = current.ended(JobState.FAILED, self.now(), error=reason)
+                await tx.jobs.put(ended)
