@@ -112,7 +112,7 @@ from domain.ports import (
 
 DATABASE_NAME = "soma.db"
 JOB_LANES = 3
-WORKERS_FIRST = timedelta(seconds=30)
+WORKERS_FIRST = timedelta(seconds=5)
 #: In the embedded profile every job is asked for in this very process, which hears of it.
 JOBS_IDLE_SECONDS = {"embedded": 60.0, "server": 2.0}
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from application.maintain import Reindex
+from application.progress import Handler, Progress
 from application.reconciling import Reconcile
 from application.repairing import RepairVectorIndex, RequeueVectors
-from application.running_jobs import Handler, Progress
 from domain.job import Job, JobKind
 
 

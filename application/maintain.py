@@ -51,6 +51,11 @@ class Reindex:
         await steps.keep(None, done=looked_at, total=looked_at)
         return sum(waiting)
 
+    def check(self, model: str | None) -> None:
+        """Raise `InvalidInput` when this model cannot be changed to."""
+        if model is not None:
+            self.models.named(model)
+
     async def _look_through(
         self, filled: Sequence[str], begun: tuple[str, MemoryId] | None, steps: Steps
     ) -> int:

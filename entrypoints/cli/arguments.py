@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_links(commands)
     _add_transfer(commands)
     _add_operations(commands)
+    _add_jobs(commands)
     return parser
 
 
@@ -204,6 +205,15 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     replay.add_argument("--topic", default="memory.ingest", help="default: memory.ingest")
     replay.add_argument("--limit", type=int, default=1000, metavar="N", help="at most N messages")
     _add(commands, "demo", "demo:demo", "show everything on a small conversation")
+
+
+def _add_jobs(commands: Commands[argparse.ArgumentParser]) -> None:
+    jobs = _add(commands, "jobs", "jobs:jobs", "list, show or cancel jobs")
+    jobs.add_argument("action", nargs="?", choices=("list", "show", "cancel"), default="list")
+    jobs.add_argument("id", nargs="?", help="which job to show or cancel")
+    jobs.add_argument("--kind", help="such as reindex, reconcile, backup, import, export")
+    jobs.add_argument("--state", help="queued, running, succeeded, failed or cancelled")
+    _add_page(jobs)
 
 
 def _add_scope(command: argparse._ActionsContainer, default: str = "exact") -> None:

@@ -9,6 +9,7 @@ from domain.errors import DataDirectoryBusy
 from entrypoints.cli.client import Json, connected
 from entrypoints.cli.ownership import opened
 from entrypoints.cli.printing import note, say, show_fields, show_json, show_table
+from entrypoints.cli.watching import done_by_a_job
 
 PAGE = 1000
 
@@ -37,7 +38,7 @@ async def stats(options: argparse.Namespace) -> int:
 async def reindex(options: argparse.Namespace) -> int:
     """Queue the vectors that are missing; with --model, those of another embedding model."""
     async with connected(options) as api:
-        answer = await api.send("POST", "/v1/maintenance/reindex", model=options.model)
+        answer = await done_by_a_job(api, "/v1/maintenance/reindex", model=options.model)
         if options.json:
             show_json(answer)
         else:
@@ -48,7 +49,7 @@ async def reindex(options: argparse.Namespace) -> int:
 async def reconcile(options: argparse.Namespace) -> int:
     """Compare everything derived with the canonical store; 1 when a check finds something."""
     async with connected(options) as api:
-        answer = await api.send("POST", "/v1/maintenance/reconcile", check=options.check)
+        answer = await done_by_a_job(api, "/v1/maintenance/reconcile", check=options.check)
         findings = answer["findings"]
         if options.json:
             show_json(answer)

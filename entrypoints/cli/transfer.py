@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from entrypoints.cli.client import Api, connected
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.printing import note, safe, say, show_json
+from entrypoints.cli.watching import progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,11 +29,11 @@ ERRORS_SHOWN_MAX = 20
 async def import_file(options: argparse.Namespace) -> int:
     """Load NDJSON; bad lines are reported with their number and the rest is loaded."""
     async with connected(options) as api:
-        with _source(options.file) as (file, size), _progress() as progress:
-            lines = _chunks(file, size, progress)
+        with _source(options.file) as (file, size), progress() as bars:
+            lines = _chunks(file, size, bars)
             report = await api.upload("/v1/import", lines, wait=options.wait or "stored")
             if options.wait is None and api.embedded and options.settings.embedder != "none":
-                await _until_embedded(api, progress)
+                await _until_embedded(api, bars)
         if options.json:
             show_json(report)
         else:
@@ -71,12 +72,12 @@ async def _save(api: Api, path: Path, parameters: dict[str, object]) -> int:
     partial = path.with_name(f"{path.name}.partial")
     lines = 0
     try:
-        with partial.open("wb") as file, _progress() as progress:
-            task = progress.add_task("exporting", total=None)
+        with partial.open("wb") as file, progress() as bars:
+            task = bars.add_task("exporting", total=None)
             async for chunk in api.download("/v1/export", **parameters):
                 await asyncio.to_thread(file.write, chunk)
                 lines += chunk.count(b"\n")
-                progress.update(task, completed=lines)
+                bars.update(task, completed=lines)
         partial.replace(path)
     except OSError as error:
         raise Failure(f"cannot write {path}: {error.strerror}") from error
@@ -85,20 +86,20 @@ async def _save(api: Api, path: Path, parameters: dict[str, object]) -> int:
     return lines
 
 
-async def _until_embedded(api: Api, progress: Progress) -> None:
+async def _until_embedded(api: Api, bars: Progress) -> None:
     """Wait until everything is found by its meaning: a command that ends embeds no more.
 
     A backlog that does not shrink for a while is left to the next owner of the directory.
     """
     total = pending = await _pending(api)
-    task = progress.add_task("embedding", total=total, visible=total > 0)
+    task = bars.add_task("embedding", total=total, visible=total > 0)
     moved_at = time.monotonic()
     while pending and time.monotonic() - moved_at < STALLED_SECONDS:
         await asyncio.sleep(POLL_SECONDS)
         before, pending = pending, await _pending(api)
         if pending != before:
             moved_at = time.monotonic()
-        progress.update(task, completed=max(total - pending, 0))
+        bars.update(task, completed=max(total - pending, 0))
     if pending:
         note(f"{pending} vectors are still missing: until then they are found by their words")
 
@@ -107,12 +108,12 @@ async def _pending(api: Api) -> int:
     return int((await api.get("/v1/stats/pending"))["pending"])
 
 
-async def _chunks(file: IO[bytes], size: int | None, progress: Progress) -> AsyncIterator[bytes]:
+async def _chunks(file: IO[bytes], size: int | None, bars: Progress) -> AsyncIterator[bytes]:
     """Read a file of `size` bytes (None: a pipe) piece by piece, off the event loop."""
-    task = progress.add_task("importing", total=size)
+    task = bars.add_task("importing", total=size)
     while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
         yield chunk
-        progress.advance(task, len(chunk))
+        bars.advance(task, len(chunk))
 
 
 @contextmanager
@@ -127,25 +128,6 @@ def _source(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
         raise Failure(f"cannot read {name}: {error.strerror}") from error
     with file:
         yield file, Path(name).stat().st_size or None
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show progress on a terminal's standard error, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        yield progress
 
 
 def _output() -> Callable[[bytes], object]:

@@ -16,6 +16,7 @@ from container import Container
 from entrypoints.http import (
     feed,
     graph,
+    jobs,
     memories,
     namespaces,
     operations,
@@ -36,6 +37,7 @@ GROUPS = (
     ("namespaces", namespaces.ROUTES),
     ("feed", feed.ROUTES),
     ("transfer", transfer.ROUTES),
+    ("jobs", jobs.ROUTES),
     ("operations", operations.ROUTES),
 )
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 from prometheus_client import CollectorRegistry
 
 from application.maintain import Check
+from domain.job import JobKind
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
+from entrypoints.http.jobs import QUEUED, JobBody, WaitParameter, started, waited_for
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Soma
+from entrypoints.http.requests import Caller, Soma
 from entrypoints.http.schemas_recall import ScopeParameter
 
 READY = "ok"
@@ -95,24 +98,37 @@ def metrics_text(registry: CollectorRegistry) -> Response[bytes]:
     )
 
 
-@post("/maintenance/reconcile", status_code=200, responses=documented(400))
+@post("/maintenance/reconcile", status_code=200, responses={**documented(400, 409), **QUEUED})
 async def reconcile(
     container: Soma,
+    caller: Caller,
     check: Annotated[bool, QueryParameter(description="only look, change nothing")] = False,
-) -> Findings:
+    wait: WaitParameter = True,
+) -> Response[Findings] | Response[JobBody]:
     """Compare everything derived with the canonical rows, and rebuild it."""
-    return Findings(await container.reconcile()(check=check))
+    parameters = {"check": check}
+    if not wait:
+        return await started(container, JobKind.RECONCILE, parameters, caller)
+    result = await waited_for(container, JobKind.RECONCILE, parameters, caller)
+    return Response(msgspec.convert(result, Findings), status_code=200)
 
 
-@post("/maintenance/reindex", status_code=200, responses=documented(400))
+@post("/maintenance/reindex", status_code=200, responses={**documented(400, 409), **QUEUED})
 async def reindex(
     container: Soma,
+    caller: Caller,
     model: Annotated[
         str | None, QueryParameter(description="the embedder to change to, without downtime")
     ] = None,
-) -> Queued:
+    wait: WaitParameter = True,
+) -> Response[Queued] | Response[JobBody]:
     """Queue every vector that is missing."""
-    return Queued(await container.reindex()(model))
+    container.reindex().check(model)
+    parameters = {} if model is None else {"model": model}
+    if not wait:
+        return await started(container, JobKind.REINDEX, parameters, caller)
+    result = await waited_for(container, JobKind.REINDEX, parameters, caller)
+    return Response(msgspec.convert(result, Queued), status_code=200)
 
 
 @get("/doctor", responses=documented())

@@ -12,7 +12,8 @@ import pytest
 from adapters.inprocess.locks import InProcessLocks
 from adapters.store_locks import StoreLocks
 from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
-from application.running_jobs import Handler, Progress, RunJobs
+from application.progress import Handler, Progress
+from application.running_jobs import RunJobs
 from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
 from domain.errors import (
     InvalidInput,

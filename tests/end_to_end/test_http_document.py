@@ -24,6 +24,8 @@ ROUTES = {
     "/v1/events": {"get"},
     "/v1/export": {"get"},
     "/v1/import": {"post"},
+    "/v1/jobs": {"get"},
+    "/v1/jobs/{job_id}": {"get", "delete"},
     "/v1/doctor": {"get"},
     "/v1/maintenance/reconcile": {"post"},
     "/v1/maintenance/reindex": {"post"},
