@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from dependency_injector import containers, providers
 from msgspec import structs
 
+from adapters.backup_folder import BackupFolders
 from adapters.cached_embedder import CachedEmbedder
 from adapters.environment import OPENAI_NEEDS, Settings, masked
+from adapters.erasure_file import ErasureFile, NoErasureFile
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import FallbackIndex
@@ -43,6 +45,7 @@ from adapters.networkx_graph import NetworkxGraph
 from adapters.observation import FailureLog
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
+from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.store import PostgresStore
 from adapters.qdrant.collection import Collection
 from adapters.qdrant.connection import QdrantConnection
@@ -55,16 +58,18 @@ from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
 from adapters.snowball_analyser import SnowballAnalyser
+from adapters.sqlite.snapshots import SqliteSnapshots
 from adapters.sqlite.store import SqliteStore
 from adapters.store_locks import StoreLocks
 from adapters.store_text_index import StoreTextIndex
 from application.background import BackgroundIndexing
+from application.backing_up import Backup, FinishRestore, Restore, VerifyBackup
 from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.following import Follower
 from application.forget import Erase, Forget
-from application.handling_jobs import MaintenanceJobs
+from application.handling_jobs import BackupJobs, MaintenanceJobs
 from application.indexing import Indexer
 from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
 from application.maintain import (
@@ -101,11 +106,13 @@ from domain.ports import (
     Cache,
     CanonicalStore,
     Embedder,
+    ErasureLedger,
     EventBus,
     Locks,
     MemoryGraph,
     RateLimiter,
     Reranker,
+    Snapshots,
     TextIndex,
     VectorIndex,
 )
@@ -120,6 +127,14 @@ JOBS_IDLE_SECONDS = {"embedded": 60.0, "server": 2.0}
 def utc_now() -> datetime:
     """Return the present time in UTC."""
     return datetime.now(UTC)
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(16)
+
+
+def _both(some: Mapping[Any, Any], others: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return {**some, **others}
 
 
 def _facts(settings: Settings) -> Mapping[str, str]:
@@ -230,14 +245,29 @@ class Container(containers.DeclarativeContainer):
         waiting_timeout_seconds=settings.provided.postgres_waiting_timeout_seconds,
         bodies=providers.Selector(settings.provided.body_cache, **body_caches),
     )
+    database_file = settings.provided.data_dir.joinpath.call(DATABASE_NAME)
     stores: dict[str, providers.Provider[Any]] = {  # noqa: RUF012  (see embedders)
-        "embedded": providers.Singleton(
-            SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
-        ),
+        "embedded": providers.Singleton(SqliteStore, database_file),
         "server": postgres_store,
     }
     store: providers.Provider[OpenableStore] = providers.Selector(
         settings.provided.profile, **stores
+    )
+    snapshot_makers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "embedded": providers.Singleton(SqliteSnapshots, database_file),
+        "server": providers.Singleton(PostgresSnapshots, settings.provided.postgres_url),
+    }
+    snapshots: providers.Provider[Snapshots] = providers.Selector(
+        settings.provided.profile, **snapshot_makers
+    )
+    archives = providers.Singleton(BackupFolders)
+    no_ledger = providers.Singleton(NoErasureFile)
+    ledgers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "none": no_ledger,
+        "file": providers.Singleton(ErasureFile, settings.provided.ledger_file),
+    }
+    ledger: providers.Provider[ErasureLedger] = providers.Selector(
+        settings.provided.ledger_kind, **ledgers
     )
     near_limiter: providers.Provider[RateLimiter] = providers.Singleton(
         InProcessRateLimiter, elapsed
@@ -509,7 +539,13 @@ class Container(containers.DeclarativeContainer):
     )
     forget = providers.Factory(Retried, forget_once)
     erase_once = providers.Factory(
-        Erase, store=store, indexer=indexer, bus=bus, now=now, new_event_id=new_id
+        Erase,
+        store=store,
+        indexer=indexer,
+        bus=bus,
+        now=now,
+        new_event_id=new_id,
+        ledger=ledger,
     )
     erase = providers.Factory(Retried, erase_once)
     connect_once = providers.Factory(
@@ -590,13 +626,33 @@ class Container(containers.DeclarativeContainer):
         requeue_vectors=requeue_vectors,
         repair_index=repair_index,
     )
+    backup = providers.Factory(Backup, snapshots=snapshots, archives=archives, now=now)
+    verify_backup = providers.Factory(VerifyBackup, archives=archives)
+    restore = providers.Factory(
+        Restore,
+        snapshots=snapshots,
+        verify=verify_backup,
+        ledger=ledger,
+        new_epoch=providers.Object(_new_epoch),
+        now=now,
+    )
+    # What is in the ledger already need not be noted again.
+    erase_again = providers.Factory(Retried, providers.Factory(erase_once, ledger=no_ledger))
+    finish_restore = providers.Factory(FinishRestore, store=store, erase=erase_again)
+    backup_jobs = providers.Factory(BackupJobs, backup=backup)
     worker_id = providers.Singleton(secrets.token_hex, 8)
+    maintained = maintenance_jobs.provided.handlers.call()
+    job_handlers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        # There the one process is where the path is. A server's backup is made by who asks for it.
+        "embedded": providers.Callable(_both, maintained, backup_jobs.provided.handlers.call()),
+        "server": maintained,
+    }
     job_bell = providers.Singleton(Bell)
     run_jobs = providers.Factory(
         RunJobs,
         store=store,
         locks=locks,
-        handlers=maintenance_jobs.provided.handlers.call(),
+        handlers=providers.Selector(settings.provided.profile, **job_handlers),
         now=now,
         owner=worker_id,
     )
@@ -657,6 +713,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
     settings = container.settings()
     report = container.failure_log()
     async with opened(container), AsyncExitStack() as stack:
+        await container.finish_restore()()
         if settings.profile == "embedded":
             # One process owns a data directory; replicas on a server leave each other's leases.
             await container.take_over()()
@@ -696,6 +753,7 @@ def job_lanes(
 async def running_worker(container: Container) -> AsyncIterator[Container]:
     """Open everything for a worker, whose loops are run by its entry point."""
     async with opened(container):
+        await container.finish_restore()()
         if container.settings().embedder != "none":
             await container.open_model()()
         yield container

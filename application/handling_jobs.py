@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from application.backing_up import Backup
 from application.maintain import Reindex
 from application.progress import Handler, Progress
 from application.reconciling import Reconcile
 from application.repairing import RepairVectorIndex, RequeueVectors
+from domain.backup import Manifest
 from domain.job import Job, JobKind
 
 
@@ -45,3 +48,29 @@ class MaintenanceJobs:
 
     async def _repair_index(self, _: Job, progress: Progress) -> Mapping[str, object]:
         return {"mended": await self.repair_index(progress)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupJobs:
+    """Backups to a path of the machine that runs the job."""
+
+    backup: Backup
+
+    def handlers(self) -> dict[JobKind, Handler]:
+        """Return what to call for each kind."""
+        return {JobKind.BACKUP: self.make}
+
+    async def make(self, job: Job, progress: Progress) -> Mapping[str, object]:
+        """Make the backup that a job asks for."""
+        path = Path(str(job.parameters["to"]))
+        return summary(path, await self.backup(path, name=job.id, steps=progress))
+
+
+def summary(path: Path, manifest: Manifest) -> dict[str, object]:
+    """Return what is said of a backup."""
+    return {
+        "path": str(path),
+        "made_at": manifest.made_at.isoformat(),
+        "bytes": sum(part.bytes for part in manifest.parts),
+        "counts": dict(manifest.facts.counts),
+    }

@@ -6,12 +6,14 @@ and raises `StoreUnavailable` or `EmbedderUnavailable` when nothing answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
+from domain.backup import Manifest, StoreFacts
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
 from domain.job import Job, JobCount, JobKind, JobState
@@ -421,9 +423,6 @@ class Erasures(Protocol):
     async def due(self, *, limit: int) -> list[MemoryId]:
         """Return some of them."""
 
-    async def add(self, ids: Sequence[MemoryId], /) -> None:
-        """Note some more; those that are noted already stay so."""
-
     async def settle(self, ids: Sequence[MemoryId], /) -> None:
         """Note that these need nothing more."""
 
@@ -469,6 +468,69 @@ class CanonicalStore(Protocol):
 
     async def check(self) -> list[Finding]:
         """Compare everything derived inside the store with the canonical rows."""
+
+
+class Snapshots(Protocol):
+    """Consistent copies of the whole canonical store, made while it works, and put in its place."""
+
+    async def write(
+        self, folder: Path, /, *, report: Callable[[int, int | None], Awaitable[None]]
+    ) -> StoreFacts:
+        """Write one moment of the store as files into a folder and return what they hold.
+
+        `report` is told how many bytes of about how many are written; what it raises ends it.
+        """
+
+    async def holds_anything(self) -> bool:
+        """Tell whether there is something that `put_in_place` would replace."""
+
+    async def put_in_place(
+        self,
+        folder: Path,
+        facts: StoreFacts,
+        /,
+        *,
+        epoch: str,
+        at: datetime,
+        erased: AsyncIterator[Sequence[MemoryId]],
+    ) -> None:
+        """Make the store what the files hold, in a new epoch: all of it, or nothing.
+
+        It then owes the erasure of what lives in it and is among `erased`, or was erased in what
+        it replaces. Nobody else may use the store meanwhile:
+        raises `StoreNotEmpty` when others are connected, `BackupDamaged` for files it cannot read.
+        """
+
+
+class Archives(Protocol):
+    """Folders with a snapshot in them that can be trusted, or are not there."""
+
+    def making(self, path: Path, /, *, name: str) -> AbstractAsyncContextManager[Path]:
+        """Give a folder to write into, which goes unless it is sealed; `name` tells it from others.
+
+        Raises `InvalidInput` when `path` is there already or cannot be written.
+        """
+
+    async def seal(
+        self, folder: Path, path: Path, facts: StoreFacts, /, *, at: datetime
+    ) -> Manifest:
+        """Add the checksums and let the folder appear at `path`, whole and on the disk."""
+
+    async def verify(self, path: Path, /) -> Manifest:
+        """Read everything again; raise `BackupDamaged` unless it is what was written."""
+
+
+class ErasureLedger(Protocol):
+    """Which memories were erased, kept apart from the store, so that no restore brings them back.
+
+    Holds ids and times, no content. Raises `StoreUnavailable`.
+    """
+
+    async def note(self, ids: Sequence[MemoryId], /, *, at: datetime) -> None:
+        """Remember erasures; they are on the disk when this returns."""
+
+    def pages(self) -> AsyncIterator[list[MemoryId]]:
+        """Iterate over all erased ids, some at a time; some may come twice."""
 
 
 # --- Projections ---------------------------------------------------------------------------------

@@ -128,14 +128,6 @@ class PostgresErasures:
         )
         return [MemoryId(id) for (id,) in rows]
 
-    async def add(self, ids: Sequence[MemoryId], /) -> None:
-        """Note some more."""
-        await self._session.run(
-            "INSERT INTO erasures_due (memory_id) SELECT DISTINCT unnest(%s::text[])"
-            " ON CONFLICT DO NOTHING",
-            [list(ids)],
-        )
-
     async def settle(self, ids: Sequence[MemoryId], /) -> None:
         """Note that these need nothing more."""
         await self._session.run(

@@ -101,12 +101,6 @@ class SqliteErasures:
         """Return some of them."""
         return await self._session.run(_due, limit)
 
-    async def add(self, ids: Sequence[MemoryId], /) -> None:
-        """Note some more."""
-        await self._session.run(
-            _many, "INSERT OR IGNORE INTO erasures_due (memory_id) VALUES (?)", ids
-        )
-
     async def settle(self, ids: Sequence[MemoryId], /) -> None:
         """Note that these need nothing more."""
         await self._session.run(_many, "DELETE FROM erasures_due WHERE memory_id = ?", ids)

@@ -17,14 +17,8 @@ POLL_SECONDS_MIN = 0.02
 POLL_SECONDS_MAX = 1.0
 
 
-async def done_by_a_job(api: Api, path: str, **parameters: object) -> Json:
-    """Start a job and return its result when it is over; a failed one is a `Failure`."""
-    job = await api.send("POST", path, wait=False, **parameters)
-    return await result_of(api, job)
-
-
 async def result_of(api: Api, job: Json) -> Json:
-    """Watch a job until it is over."""
+    """Watch a job until it is over and return its result; a failed one is a `Failure`."""
     with progress() as bars:
         task = bars.add_task(str(job["kind"]), total=None)
         pause = POLL_SECONDS_MIN

@@ -1,4 +1,4 @@
-"""Jobs and owed erasures in a canonical store."""
+"""Jobs in a canonical store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from domain.job import ATTEMPTS_MAX, STUCK_AFTER, Job, JobCount, JobKind, JobState
-from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore
 from tests.contracts.store_fixtures import START
@@ -182,21 +181,6 @@ async def test_a_job_read_in_a_change_is_changed_by_nobody_else(store: Canonical
     async with store.reading() as tx:
         found = await tx.jobs.get(job.id)
     assert found == replace(job, done=1, cancel_requested=True)
-
-
-async def test_owes_erasures_until_they_are_settled(store: CanonicalStore) -> None:
-    ids = [MemoryId(f"memory {number}") for number in range(5)]
-    async with store.writing() as tx:
-        await tx.erasures.add([*ids, ids[0]])
-        await tx.erasures.add(ids[:2])
-        await tx.erasures.add([])
-
-    async with store.writing() as tx:
-        assert await tx.erasures.due(limit=2) == ids[:2]
-        await tx.erasures.settle(ids[:3])
-
-    async with store.reading() as tx:
-        assert await tx.erasures.due(limit=10) == ids[3:]
 
 
 @pytest.mark.parametrize("state", list(JobState))
