@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_transfer(commands)
     _add_operations(commands)
     _add_jobs(commands)
+    _add_backups(commands)
     return parser
 
 
@@ -205,6 +206,27 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     replay.add_argument("--topic", default="memory.ingest", help="default: memory.ingest")
     replay.add_argument("--limit", type=int, default=1000, metavar="N", help="at most N messages")
     _add(commands, "demo", "demo:demo", "show everything on a small conversation")
+
+
+def _add_backups(commands: Commands[argparse.ArgumentParser]) -> None:
+    backup = _add(commands, "backup", "backups:backup", "copy the whole store to a new folder")
+    what = backup.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", type=Path, metavar="PATH", help="the folder to make")
+    what.add_argument("--verify", type=Path, metavar="PATH", help="check a backup instead")
+    restore = _add(commands, "restore", "backups:restore", "put a backup in the store's place")
+    restore.add_argument("--from", dest="source", type=Path, required=True, metavar="PATH")
+    restore.add_argument(
+        "--replace", action="store_true", help="even if the store holds memories: they are lost"
+    )
+    restore.add_argument(
+        "--ledger",
+        dest="ledgers",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="erasures of another installation, not to come back (repeat)",
+    )
 
 
 def _add_jobs(commands: Commands[argparse.ArgumentParser]) -> None:

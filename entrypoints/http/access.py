@@ -37,6 +37,11 @@ def over_socket(app: ASGIApp) -> ASGIApp:
     return trusted
 
 
+def is_owner(connection: Connection) -> bool:
+    """Tell whether a call came over the data directory's socket."""
+    return bool(connection.scope.get(_TRUSTED))
+
+
 async def admit(connection: Connection, _: BaseRouteHandler) -> None:
     """Let in the owner's socket, the key, or, without a key, callers from this machine.
 

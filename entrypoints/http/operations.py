@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.exceptions import PermissionDeniedException
 from litestar.params import QueryParameter
 from prometheus_client import CollectorRegistry
 
 from application.maintain import Check
+from domain.errors import InvalidInput
 from domain.job import JobKind
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
+from entrypoints.http.access import is_owner
 from entrypoints.http.jobs import QUEUED, JobBody, WaitParameter, started, waited_for
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Caller, Soma
@@ -131,6 +135,21 @@ async def reindex(
     return Response(msgspec.convert(result, Queued), status_code=200)
 
 
+@post("/maintenance/backup", status_code=202, responses=documented(400, 403))
+async def backup(
+    request: Request[Any, str, State],
+    container: Soma,
+    caller: Caller,
+    to: Annotated[str, QueryParameter(description="the absolute path of the folder to make")],
+) -> Response[JobBody]:
+    """Back the store up to a path of this machine; only over the data directory's socket."""
+    if not is_owner(request):
+        raise PermissionDeniedException("a backup is asked for on the machine, with soma backup")
+    if not Path(to).is_absolute():
+        raise InvalidInput("to", "must be an absolute path")
+    return await started(container, JobKind.BACKUP, {"to": to}, caller)
+
+
 @get("/doctor", responses=documented())
 async def doctor(container: Soma) -> Diagnosis:
     """Ask everything Soma depends on whether it works."""
@@ -148,5 +167,5 @@ async def pending(
     return PendingVectors(await container.pending()(wanted))
 
 
-ROUTES = [reconcile, reindex, doctor, pending]
+ROUTES = [reconcile, reindex, backup, doctor, pending]
 ROOT_ROUTES = [healthz, readyz, metrics]

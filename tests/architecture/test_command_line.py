@@ -26,6 +26,9 @@ COMMANDS = (
     "reconcile",
     "doctor",
     "serve",
+    "jobs",
+    "backup",
+    "restore",
     "demo",
 )
 HEAVY = ("litestar", "uvicorn", "httpx", "rich", "numpy", "onnxruntime", "tokenizers", "networkx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -33,6 +34,16 @@ async def made(path: Path) -> None:
         await archives.seal(folder, path, FACTS, at=START)
 
 
+def names_in(folder: Path) -> set[str]:
+    """Return the names of what is in a folder."""
+    return {file.name for file in folder.iterdir()}
+
+
+def modes_of(folder: Path) -> dict[str, int]:
+    """Return the rights to a folder and to what is in it, by name."""
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in (folder, *folder.iterdir())}
+
+
 async def test_appears_whole_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "backup"
     archives = BackupFolders()
@@ -45,20 +56,20 @@ async def test_appears_whole_and_for_its_owner_only(tmp_path: Path) -> None:
     assert await archives.verify(path) == sealed
     assert sealed.facts == FACTS
     assert [(part.name, part.bytes) for part in sealed.parts] == [("one", 10)]
-    assert {file.name for file in tmp_path.iterdir()} == {"backup"}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == {0o600}
+    assert names_in(tmp_path) == {"backup"}
+    assert modes_of(path) == {"backup": 0o700, "one": 0o600, "manifest.json": 0o600}
 
 
 async def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
-    archives = BackupFolders()
-
-    with pytest.raises(RuntimeError):
-        async with archives.making(tmp_path / "backup", name="test") as folder:
+    async def fail() -> None:
+        async with BackupFolders().making(tmp_path / "backup", name="test") as folder:
             (folder / "one").write_bytes(b"half")
             raise RuntimeError
 
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RuntimeError):
+        await fail()
+
+    assert names_in(tmp_path) == set()
 
 
 async def test_what_a_killed_run_left_is_cleared_away_by_the_next(tmp_path: Path) -> None:
@@ -69,8 +80,8 @@ async def test_what_a_killed_run_left_is_cleared_away_by_the_next(tmp_path: Path
 
     await made(path)
 
-    assert {file.name for file in path.iterdir()} == {"one", "two", "manifest.json"}
-    assert not left.exists()
+    assert names_in(path) == {"one", "two", "manifest.json"}
+    assert names_in(tmp_path) == {"backup"}
 
 
 async def test_replaces_nothing_and_says_where_it_cannot_write(tmp_path: Path) -> None:
@@ -97,13 +108,13 @@ async def test_nothing_else_is_taken_for_a_backup(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for a backup that is damaged and mended again and again."""
-    return tmp_path_factory.mktemp("kept") / "backup"
+    path = tmp_path_factory.mktemp("kept") / "backup"
+    asyncio.run(made(path))
+    return path
 
 
 @given(name=st.sampled_from(["one", "two", "manifest.json"]), data=st.data())
 async def test_any_changed_byte_is_noticed(kept: Path, name: str, data: st.DataObject) -> None:
-    if not kept.exists():
-        await made(kept)
     file = kept / name
     right = file.read_bytes()
     at = data.draw(st.integers(0, len(right) - 1))

@@ -27,6 +27,7 @@ ROUTES = {
     "/v1/jobs": {"get"},
     "/v1/jobs/{job_id}": {"get", "delete"},
     "/v1/doctor": {"get"},
+    "/v1/maintenance/backup": {"post"},
     "/v1/maintenance/reconcile": {"post"},
     "/v1/maintenance/reindex": {"post"},
     "/v1/stats/pending": {"get"},
