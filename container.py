@@ -67,6 +67,7 @@ from application.backing_up import Backup, FinishRestore, Restore, VerifyBackup
 from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
+from application.exporting import Export
 from application.following import Follower
 from application.forget import Erase, Forget
 from application.handling_jobs import BackupJobs, MaintenanceJobs
@@ -96,7 +97,8 @@ from application.running_jobs import RunJobs
 from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
-from application.transfer import Export, ImportLines
+from application.transfer import ImportLines
+from application.transferring import ExportAsJob, ImportAsJob
 from application.uncaching import BODIES, DropErasedBodies
 from application.watch import Watch
 from domain.errors import SomaError
@@ -656,6 +658,12 @@ class Container(containers.DeclarativeContainer):
         handlers=providers.Selector(settings.provided.profile, **job_handlers),
         now=now,
         owner=worker_id,
+    )
+    import_as_job = providers.Factory(
+        ImportAsJob, run=run_jobs, import_lines=import_lines, now=now, new_id=new_id
+    )
+    export_as_job = providers.Factory(
+        ExportAsJob, run=run_jobs, export=export, now=now, new_id=new_id
     )
     start_job = providers.Factory(
         StartJob, store=store, now=now, new_id=new_id, wake=job_bell.provided.ring

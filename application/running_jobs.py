@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from application.progress import LOCK_SECONDS, Handler, Progress, Work, holder
 from domain.errors import (
     Conflict,
+    InvalidInput,
     JobCancelled,
     JobNotFound,
     JobWaits,
@@ -56,8 +57,7 @@ class RunJobs:
             if job.attached or job.cancel_requested or job.attempts >= ATTEMPTS_MAX:
                 await self._bury(job)
             elif job.kind in self.handlers and (claimed := await self._claim(job)):
-                with suppress(LockLost, JobCancelled):  # Somebody else has the last word.
-                    await self._run(claimed)
+                await self._run_quietly(claimed)
                 return 1
         return 0
 
@@ -85,12 +85,15 @@ class RunJobs:
         """Claim an attached job, new or resumed, for work that its caller does itself.
 
         A job that is over and done is returned as it is. Whoever ran it before is fenced off.
+        Raises `InvalidInput` when the id is that of another kind of job, or of another caller's.
         """
         async with self.store.writing() as tx:
             current = await tx.jobs.get(job.id)
             if current is None:
                 await tx.jobs.add(job)
                 current = job
+            if (current.kind, current.requested_by) != (job.kind, job.requested_by):
+                raise InvalidInput("job", "is the id of another job")
             if current.state is not JobState.SUCCEEDED:
                 current = replace(current, cancel_requested=False)
                 current = current.claimed(self.owner, current.token + 1, self.now())
@@ -148,6 +151,15 @@ class RunJobs:
         progress = Progress(self.store, self.locks, self.now, job)
         work = self.handlers[job.kind](job, progress)
         return await self._seen_through(work, progress, patient=patient)
+
+    async def _run_quietly(self, job: Job) -> None:
+        """Run a job that nobody waits for: what went wrong for good stands in the job."""
+        try:
+            await self._run(job)
+        except Unavailable:
+            raise
+        except SomaError:
+            return
 
     async def through(self, work: Work, progress: Progress) -> Job:
         """Do the work of an attached job; whatever interrupts it ends the job as failed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from litestar import Request, get, post
@@ -19,6 +20,7 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from domain.draft import Wait
+from domain.errors import InvalidInput
 from domain.namespace import DEFAULT_NAMESPACE, Scope, ScopeKind, parse_namespace
 from domain.transfer import ExportRecord, ImportLine, ImportReport
 from entrypoints.http.problems import documented
@@ -31,15 +33,24 @@ CHUNK_BYTES = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@get("/export", media_type=NDJSON, responses=documented(400))
+@get("/export", media_type=NDJSON, responses=documented(400, 404))
 async def export(
     container: Soma,
+    caller: Caller,
+    *,
     namespace: SpaceParameter = DEFAULT_NAMESPACE,
     reach: ScopeParameter = ScopeKind.EXACT,
     vectors: Annotated[bool, QueryParameter(description="add each memory's own vector")] = False,
+    after: Annotated[
+        str | None,
+        QueryParameter(
+            description="go on after the memory of this id, or the link `source,target,type`"
+        ),
+    ] = None,
 ) -> Stream:
     """Stream live memories, their earlier versions and links, one JSON object per line."""
-    records = container.export()(Scope(parse_namespace(namespace), reach), vectors=vectors)
+    scope = Scope(parse_namespace(namespace), reach)
+    records = container.export_as_job()(scope, vectors=vectors, actor=caller, after=after)
     first = await anext(records, None)
     return Stream(_chunks(first, records), media_type=NDJSON)
 
@@ -63,18 +74,28 @@ class ImportOperation(Operation):
     status_code=200,
     request_max_body_size=None,
     operation_class=ImportOperation,
-    responses=documented(400),
+    responses=documented(400, 409),
 )
 async def import_lines(
     request: Request[Any, str, State],
     container: Soma,
     caller: Caller,
     wait: Annotated[Wait, QueryParameter(description="`stored`: vectors follow")] = Wait.STORED,
+    job: Annotated[
+        str | None,
+        QueryParameter(
+            description="an id of your own: the same lines again with the same id go on "
+            "where an interrupted import stopped"
+        ),
+    ] = None,
 ) -> ImportReport:
     """Load NDJSON: lines of an export, or bodies of POST /v1/memories. Bad lines are reported."""
     line_bytes_max = container.settings().import_line_bytes_max
-    return await container.import_lines()(
-        _import_lines(request.stream(), line_bytes_max), wait=wait, actor=caller
+    return await container.import_as_job()(
+        lambda after, digest: _import_lines(request.stream(), line_bytes_max, after, digest),
+        wait=wait,
+        actor=caller,
+        id=job,
     )
 
 
@@ -103,15 +124,26 @@ async def split_lines(
 
 
 async def _import_lines(
-    chunks: AsyncIterator[bytes], line_bytes_max: int
+    chunks: AsyncIterator[bytes], line_bytes_max: int, after: int, digest: str
 ) -> AsyncIterator[ImportLine]:
+    """Yield the lines beyond `after`; raise `InvalidInput` when those before are not the same."""
+    seen = hashlib.sha256()
+    number = 0
     async for number, line in split_lines(chunks, line_bytes_max):
+        seen.update(b"\n" if line is None else line + b"\n")
+        if number <= after:
+            if number == after and seen.hexdigest() != digest:
+                raise InvalidInput("job", "began with other lines")
+            continue
         if line is None:
-            yield ImportLine(number, None, f"is longer than {line_bytes_max} bytes")
+            detail = f"is longer than {line_bytes_max} bytes"
+            yield ImportLine(number, None, detail, seen.hexdigest())
             continue
         text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if text:
-            yield read_line(number, text)
+            yield replace(read_line(number, text), digest=seen.hexdigest())
+    if number < after:
+        raise InvalidInput("job", "began with other lines")
 
 
 async def _chunks(
