@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from application.progress import LOCK_SECONDS, Handler, Progress, Work, holder
 from domain.errors import (
@@ -25,6 +26,7 @@ from domain.ports import CanonicalStore, Locks, Transaction
 BEAT_SECONDS = LOCK_SECONDS / 6
 TURN_SECONDS = 100.0
 INTERRUPTED = "its process ended"
+DEFECT = "a defect ended it: the log says where"
 _POLL_SECONDS = 0.1
 _LOOKED_AT_MAX = 1000
 
@@ -166,26 +168,49 @@ class RunJobs:
         return await self._seen_through(work, progress, patient=False)
 
     async def _seen_through(self, work: Work, progress: Progress, *, patient: bool) -> Job:
+        becomes: Callable[[Job], Job] | None
+        becomes = partial(self._failed, error=DEFECT, passes=False)
         try:
             result = await self._watched(work, progress)
-            return await progress.end(
-                lambda job: replace(job.ended(JobState.SUCCEEDED, self.now()), result=result)
-            )
-        except JobCancelled:
-            await progress.end(lambda job: job.ended(JobState.CANCELLED, self.now()))
-            raise
+            await progress.end(partial(self._succeeded, result=result))
+            becomes = None
         except LockLost:
+            becomes = None
+            raise
+        except JobCancelled:
+            becomes = self._cancelled
             raise
         except SomaError as error:
-            await self._failed(progress, error, patient)
+            passes = patient and isinstance(error, Unavailable)
+            becomes = partial(self._failed, error=str(error), passes=passes)
             raise
         except asyncio.CancelledError:
             # This process stops: another one goes on at once instead of waiting for the silence.
-            with suppress(SomaError):
-                await progress.end(self._interrupted)
+            becomes = self._interrupted
             raise
         finally:
+            await self._end(progress, becomes)
+        return progress.job
+
+    async def _end(self, progress: Progress, becomes: Callable[[Job], Job] | None) -> None:
+        """Note how a run ended early. Where the store is down, its silence will tell."""
+        try:
+            if becomes is not None:
+                with suppress(Unavailable, LockLost):
+                    await progress.end(becomes)
+        finally:
             await progress.release()
+
+    def _succeeded(self, job: Job, *, result: Mapping[str, object]) -> Job:
+        return replace(job.ended(JobState.SUCCEEDED, self.now()), result=result)
+
+    def _cancelled(self, job: Job) -> Job:
+        return job.ended(JobState.CANCELLED, self.now())
+
+    def _failed(self, job: Job, *, error: str, passes: bool) -> Job:
+        if passes:
+            return job.postponed(self.now(), error)
+        return job.ended(JobState.FAILED, self.now(), error=error)
 
     def _interrupted(self, job: Job) -> Job:
         if job.attached:
@@ -206,19 +231,6 @@ class RunJobs:
             task.cancel()
             with suppress(asyncio.CancelledError, SomaError):
                 await task
-
-    async def _failed(self, progress: Progress, error: SomaError, patient: bool) -> None:
-        passes = patient and isinstance(error, Unavailable)
-        message = str(error)
-
-        def ended(job: Job) -> Job:
-            if passes:
-                return job.postponed(self.now(), message)
-            return job.ended(JobState.FAILED, self.now(), error=message)
-
-        # Where the store is down the silence will tell.
-        with suppress(SomaError):
-            await progress.end(ended)
 
     async def _bury(self, job: Job) -> None:
         """End a job with which nobody will go on."""

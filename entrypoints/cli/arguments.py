@@ -176,10 +176,12 @@ def _add_transfer(commands: Commands[argparse.ArgumentParser]) -> None:
     importing = _add(commands, "import", "transfer:import_file", "load memories from NDJSON")
     importing.add_argument("file", help="a file, or - for standard input")
     _add_wait(importing, None)
+    importing.add_argument("--resume", metavar="JOB", help="go on with an import of the same file")
     export = _add(commands, "export", "transfer:export_file", "write memories as NDJSON")
     export.add_argument("file", nargs="?", default="-", help="a file (default: standard output)")
     _add_scope(export, "subtree")
     export.add_argument("--vectors", action="store_true", help="with their embedding vectors")
+    export.add_argument("--resume", action="store_true", help="go on with what broke off")
 
 
 def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:

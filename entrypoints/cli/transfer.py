@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import codecs
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from entrypoints.cli.client import Api, connected
 from entrypoints.cli.failure import Failure
+from entrypoints.cli.partial import Kept, kept_of
 from entrypoints.cli.printing import note, safe, say, show_json
 from entrypoints.cli.watching import progress
 
@@ -28,10 +30,16 @@ ERRORS_SHOWN_MAX = 20
 
 async def import_file(options: argparse.Namespace) -> int:
     """Load NDJSON; bad lines are reported with their number and the rest is loaded."""
+    job = options.resume or secrets.token_hex(16)
     async with connected(options) as api:
         with _source(options.file) as (file, size), progress() as bars:
             lines = _chunks(file, size, bars)
-            report = await api.upload("/v1/import", lines, wait=options.wait or "stored")
+            try:
+                report = await api.upload(
+                    "/v1/import", lines, wait=options.wait or "stored", job=job
+                )
+            except Failure as failure:
+                raise Failure(f"{failure} (--resume {job} goes on)") from failure
             if options.wait is None and api.embedded and options.settings.embedder != "none":
                 await _until_embedded(api, bars)
         if options.json:
@@ -59,7 +67,7 @@ async def export_file(options: argparse.Namespace) -> int:
             async for chunk in api.download("/v1/export", **parameters):
                 write(chunk)
             return 0
-        lines = await _save(api, Path(options.file), parameters)
+        lines = await _save(api, Path(options.file), parameters, resume=options.resume)
         if options.json:
             show_json({"file": options.file, "lines": lines})
         else:
@@ -67,22 +75,32 @@ async def export_file(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _save(api: Api, path: Path, parameters: dict[str, object]) -> int:
-    """Write beside `path` and move it into place; return the number of lines."""
+async def _save(api: Api, path: Path, parameters: dict[str, object], *, resume: bool) -> int:
+    """Write beside `path` and move it into place; return the number of lines.
+
+    What the server broke off stays beside it, to be gone on with.
+    """
     partial = path.with_name(f"{path.name}.partial")
-    lines = 0
     try:
-        with partial.open("wb") as file, progress() as bars:
+        begun = await asyncio.to_thread(kept_of, partial) if resume else Kept()
+        lines = begun.lines
+        with partial.open("r+b" if begun.bytes else "wb") as file, progress() as bars:
+            file.seek(begun.bytes)
+            file.truncate()
             task = bars.add_task("exporting", total=None)
-            async for chunk in api.download("/v1/export", **parameters):
+            async for chunk in api.download("/v1/export", **parameters, after=begun.after):
                 await asyncio.to_thread(file.write, chunk)
                 lines += chunk.count(b"\n")
                 bars.update(task, completed=lines)
         partial.replace(path)
     except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}") from error
-    finally:
         partial.unlink(missing_ok=True)
+        raise Failure(f"cannot write {path}: {error.strerror}") from error
+    except Failure as failure:
+        if not partial.stat().st_size:
+            partial.unlink()
+            raise
+        raise Failure(f"{failure} (--resume goes on with {partial})") from failure
     return lines
 
 

@@ -116,13 +116,13 @@ async def list_jobs(
     return Page(tuple(job_body(job, now) for job in page.items), page.next_cursor)
 
 
-@get("/jobs/{job_id:str}", responses=documented(404))
+@get("/jobs/{job_id:str}", responses=documented(400, 404))
 async def show_job(job_id: FromPath[str], container: Soma) -> JobBody:
     """Show a job with its progress and its result."""
     return job_body(await container.show_job()(job_id), container.now()())
 
 
-@delete("/jobs/{job_id:str}", status_code=200, responses=documented(404))
+@delete("/jobs/{job_id:str}", status_code=200, responses=documented(400, 404))
 async def cancel_job(job_id: FromPath[str], container: Soma) -> JobBody:
     """Cancel a job: at once while it waits, at its next step while it runs."""
     return job_body(await container.cancel_job()(job_id), container.now()())

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIType,
@@ -92,11 +93,20 @@ async def import_lines(
     """Load NDJSON: lines of an export, or bodies of POST /v1/memories. Bad lines are reported."""
     line_bytes_max = container.settings().import_line_bytes_max
     return await container.import_as_job()(
-        lambda after, digest: _import_lines(request.stream(), line_bytes_max, after, digest),
+        lambda after, digest: _import_lines(_received(request), line_bytes_max, after, digest),
         wait=wait,
         actor=caller,
         id=job,
     )
+
+
+async def _received(request: Request[Any, str, State]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except InternalServerException as error:
+        # What Litestar raises when the caller hangs up: no defect of ours.
+        raise InvalidInput("body", "broke off") from error
 
 
 async def split_lines(

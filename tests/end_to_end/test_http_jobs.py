@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.end_to_end.http_server import TIMEOUT_SECONDS, fields_named, problem, remember
+from tests.end_to_end.http_server import TIMEOUT_SECONDS, Served, fields_named, problem, remember
 
 
 def over(http: httpx.Client, id: str) -> dict[str, Any]:
@@ -15,7 +20,7 @@ def over(http: httpx.Client, id: str) -> dict[str, Any]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         job: dict[str, Any] = http.get(f"/v1/jobs/{id}").json()
-        if job["finished_at"] is not None:
+        if job.get("finished_at") is not None:
             return job
         assert time.monotonic() < deadline, job
 
@@ -79,3 +84,76 @@ def test_unknown_jobs_and_wrong_filters_are_refused(http: httpx.Client) -> None:
     assert ["state"] == fields_named(http.get("/v1/jobs?state=lazy"))
     assert ["cursor"] == fields_named(http.get("/v1/jobs?cursor=x"))
     assert ["model"] == fields_named(http.post("/v1/maintenance/reindex?wait=false&model=x"))
+
+
+def lines(space: str, count: int) -> bytes:
+    """Write drafts that are never taken for one another."""
+    return b"".join(
+        json.dumps({"namespace": space, "content": f"line {number}", "deduplicate": False}).encode()
+        + b"\n"
+        for number in range(count)
+    )
+
+
+def test_an_import_that_breaks_off_is_gone_on_with_by_the_same_lines(
+    http: httpx.Client, space: str
+) -> None:
+    body = lines(space, 1200)
+
+    def broken() -> Iterator[bytes]:
+        yield body[: len(body) * 3 // 4]
+        raise ConnectionError
+
+    id = f"import-{space[-8:]}"
+    with pytest.raises(ConnectionError):
+        http.post("/v1/import", params={"job": id}, content=broken())
+    broken_off = over(http, id)
+    other = http.post("/v1/import", params={"job": id}, content=body.replace(b"line 7", b"line x"))
+    answer = http.post("/v1/import", params={"job": id}, content=body)
+    again = http.post("/v1/import", params={"job": id}, content=body)
+
+    assert (broken_off["state"], broken_off["done"]) == ("failed", 500)
+    assert ["job"] == fields_named(other)
+    assert answer.json()["imported"] == 1200, answer.text
+    assert again.json() == answer.json()
+    assert http.get(f"/v1/namespaces/{space}").json()["memories"] == 1200
+    job = over(http, id)
+    assert (job["state"], job["done"], job["attempts"]) == ("succeeded", 1200, 3)
+    assert ["job"] == fields_named(http.post("/v1/import?job=a%20b", content=b""))
+
+
+def test_an_export_goes_on_after_a_memory_or_a_link(http: httpx.Client, space: str) -> None:
+    stored = [remember(http, space, f"memory {number}")["id"] for number in range(4)]
+    for one, other in itertools.pairwise(stored):
+        http.post("/v1/links", json={"source": one, "target": other, "type": "t"})
+
+    def exported(**parameters: str) -> list[str]:
+        answer = http.get("/v1/export", params={"namespace": space, **parameters})
+        assert answer.status_code == 200, answer.text
+        return answer.text.splitlines()
+
+    whole = exported()
+    link = json.loads(whole[4])["link"]
+
+    assert exported(after=json.loads(whole[1])["memory"]["id"]) == whole[2:]
+    assert exported(after=f"{link['source']},{link['target']},{link['type']}") == whole[5:]
+    assert problem(http.get("/v1/export?after=nobody"), 404)
+    assert ["after"] == fields_named(http.get("/v1/export?after=a,b"))
+    newest = http.get("/v1/jobs?kind=export&state=succeeded&limit=1").json()["items"][0]
+    assert newest["namespace"] == space
+    assert newest["result"] == {"exported": len(whole[5:])}
+
+
+def test_a_backup_is_made_over_the_socket_only(server: Served, tmp_path: Path) -> None:
+    with server.client() as http:
+        problem(http.post("/v1/maintenance/backup", params={"to": str(tmp_path / "b")}), 403)
+    with server.local_client() as http:
+        assert ["to"] == fields_named(http.post("/v1/maintenance/backup?to=b"))
+        job = http.post("/v1/maintenance/backup", params={"to": str(tmp_path / "b")}).json()
+        assert over(http, job["id"])["state"] == "succeeded"
+        again = http.post("/v1/maintenance/backup", params={"to": str(tmp_path / "b")}).json()
+        failed = over(http, again["id"])
+
+    assert failed["state"] == "failed"
+    assert "is there already" in failed["error"]
+    assert (tmp_path / "b" / "manifest.json").exists()
