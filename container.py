@@ -263,7 +263,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.profile, **snapshot_makers
     )
     archives = providers.Singleton(BackupFolders)
-    ledger_at = providers.Factory(ErasureFile)
+    ledger_at = providers.Object(ErasureFile)
     no_ledger = providers.Singleton(NoErasureFile)
     ledgers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "none": no_ledger,

@@ -128,7 +128,7 @@ async def _restored(options: argparse.Namespace, container: Container) -> dict[s
         manifest = await container.restore()(
             options.source,
             replace=options.replace,
-            ledgers=[container.ledger_at(path) for path in others],
+            ledgers=[container.ledger_at()(path) for path in others],
         )
         async with opened(container):
             erased = await container.finish_restore()()
