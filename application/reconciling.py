@@ -41,15 +41,19 @@ class Reconcile:
         for compare in comparisons:
             await self._differences(compare, so_far, steps)
         if not check:
-            for installed in self.models.installed:
-                await installed.gatherer.index.reset()
-            await self.graph.reset()
+            await self.reset()
             await self.reindex()
             for compare in comparisons:
                 name = await compare.projection.open()
                 async with self.store.writing() as tx:
                     await tx.projections.discard(name)
         return so_far.findings
+
+    async def reset(self) -> None:
+        """Throw away what this process has derived for itself; it is built again on demand."""
+        for installed in self.models.installed:
+            await installed.gatherer.index.reset()
+        await self.graph.reset()
 
     async def _differences(self, compare: CompareVectors, so_far: _Compared, steps: Steps) -> None:
         name = await compare.projection.open()

@@ -215,7 +215,7 @@ class RunJobs:
     def _interrupted(self, job: Job) -> Job:
         if job.attached:
             return job.ended(JobState.FAILED, self.now(), error=INTERRUPTED)
-        return job.requeued(self.now())
+        return job.handed_back(self.now())
 
     async def _watched(self, work: Work, progress: Progress) -> Mapping[str, object]:
         """Say now and then that the work goes on; stop it when it must not go on."""

@@ -128,6 +128,10 @@ class Job:
         """Return it free for anybody, at once."""
         return replace(self, state=JobState.QUEUED, owner=None, not_before=now)
 
+    def handed_back(self, now: datetime) -> Job:
+        """Return it free for anybody, by an owner that stops in good order: no failed attempt."""
+        return replace(self.requeued(now), attempts=self.attempts - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class JobCount:

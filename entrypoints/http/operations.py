@@ -112,6 +112,9 @@ async def reconcile(
     """Compare everything derived with the canonical rows, and rebuild it."""
     parameters = {"check": check}
     if not wait:
+        if not check:
+            # Another process may run the job, and that one cannot do this for us.
+            await container.reconcile().reset()
         return await started(container, JobKind.RECONCILE, parameters, caller)
     result = await waited_for(container, JobKind.RECONCILE, parameters, caller)
     return Response(msgspec.convert(result, Findings), status_code=200)
