@@ -72,7 +72,7 @@ class PostgresJobs:
         for column, value in (("kind", kind), ("state", state)):
             if value is not None:
                 conditions.append(f"{column} = %s")
-                parameters.append(value.value)
+                parameters.append(str(value))
         if after is not None:
             conditions.append("(created_at, id) < (%s, %s)")
             parameters += [micros(after[0]), after[1]]

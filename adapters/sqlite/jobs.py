@@ -58,7 +58,7 @@ class SqliteJobs:
         for column, value in (("kind", kind), ("state", state)):
             if value is not None:
                 conditions.append(f"{column} = ?")
-                parameters.append(value.value)
+                parameters.append(str(value))
         if after is not None:
             conditions.append("(created_at, id) < (?, ?)")
             parameters += [micros(after[0]), after[1]]
