@@ -39,16 +39,19 @@ class Reindex:
         """
         steps = steps or Unwatched()
         begun = json.loads(steps.place) if steps.place else None
+        self.check(model)
+        there_are = await memories_there_are(self.store)
         if model is not None and begun is None:
             await self._begin(self.models.named(model).model.id)
         async with self.store.reading() as tx:
             filled = (await self.models.state(tx)).filled
             first = await tx.namespaces.stats(None, limit=1)
-        looked_at = await self._look_through(filled, begun, steps)
+        total = len(filled) * there_are
+        await self._look_through(filled, begun, total, steps)
         async with self.store.reading() as tx:
             waiting = [await tx.embeddings.pending(id) for id in filled]
         await self.bus.publish([entry.path for entry in first])
-        await steps.keep(None, done=looked_at, total=looked_at)
+        await steps.keep(None, done=total, total=total)
         return sum(waiting)
 
     def check(self, model: str | None) -> None:
@@ -57,11 +60,10 @@ class Reindex:
             self.models.named(model)
 
     async def _look_through(
-        self, filled: Sequence[str], begun: tuple[str, MemoryId] | None, steps: Steps
-    ) -> int:
+        self, filled: Sequence[str], begun: tuple[str, MemoryId] | None, total: int, steps: Steps
+    ) -> None:
         """Queue what each model lacks, from where an interrupted run stopped."""
         done = steps.done
-        total = len(filled) * await memories_there_are(self.store)
         for id in filled[filled.index(begun[0]) if begun and begun[0] in filled else 0 :]:
 
             async def kept(after: MemoryId, model: str = id) -> None:
@@ -72,7 +74,6 @@ class Reindex:
 
             after = MemoryId(begun[1]) if begun and begun[0] == id else None
             await requeue(self.store, id, after=after, kept=kept)
-        return total
 
     async def _begin(self, id: str) -> None:
         async with self.store.writing() as tx:
