@@ -156,14 +156,21 @@ class Models:
         raise InvalidInput("model", f"must be one of {', '.join(names)}")
 
 
-async def requeue(store: CanonicalStore, model: str) -> None:
-    """Queue every vector of a model that is missing."""
-    after: MemoryId | None = None
+async def requeue(
+    store: CanonicalStore,
+    model: str,
+    *,
+    after: MemoryId | None = None,
+    kept: Callable[[MemoryId], Awaitable[None]] | None = None,
+) -> None:
+    """Queue every vector of a model that is missing; `kept` is told how far that has come."""
     while True:
         async with store.writing() as tx:
             after = await tx.embeddings.requeue(model, limit=REQUEUE_CHUNK, after=after)
         if after is None:
             return
+        if kept is not None:
+            await kept(after)
 
 
 @dataclass(frozen=True, slots=True)

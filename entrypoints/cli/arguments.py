@@ -29,6 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_transfer(commands)
     _add_keys(commands)
     _add_operations(commands)
+    _add_jobs(commands)
+    _add_backups(commands)
     return parser
 
 
@@ -175,10 +177,12 @@ def _add_transfer(commands: Commands[argparse.ArgumentParser]) -> None:
     importing = _add(commands, "import", "transfer:import_file", "load memories from NDJSON")
     importing.add_argument("file", help="a file, or - for standard input")
     _add_wait(importing, None)
+    importing.add_argument("--resume", metavar="JOB", help="go on with an import of the same file")
     export = _add(commands, "export", "transfer:export_file", "write memories as NDJSON")
     export.add_argument("file", nargs="?", default="-", help="a file (default: standard output)")
     _add_scope(export, "subtree")
     export.add_argument("--vectors", action="store_true", help="with their embedding vectors")
+    export.add_argument("--resume", action="store_true", help="go on with what broke off")
 
 
 def _add_keys(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -228,6 +232,36 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     replay.add_argument("--topic", default="memory.ingest", help="default: memory.ingest")
     replay.add_argument("--limit", type=int, default=1000, metavar="N", help="at most N messages")
     _add(commands, "demo", "demo:demo", "show everything on a small conversation")
+
+
+def _add_backups(commands: Commands[argparse.ArgumentParser]) -> None:
+    backup = _add(commands, "backup", "backups:backup", "copy the whole store to a new folder")
+    what = backup.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", type=Path, metavar="PATH", help="the folder to make")
+    what.add_argument("--verify", type=Path, metavar="PATH", help="check a backup instead")
+    restore = _add(commands, "restore", "backups:restore", "put a backup in the store's place")
+    restore.add_argument("--from", dest="source", type=Path, required=True, metavar="PATH")
+    restore.add_argument(
+        "--replace", action="store_true", help="even if the store holds memories: they are lost"
+    )
+    restore.add_argument(
+        "--ledger",
+        dest="ledgers",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="erasures of another installation, not to come back (repeat)",
+    )
+
+
+def _add_jobs(commands: Commands[argparse.ArgumentParser]) -> None:
+    jobs = _add(commands, "jobs", "jobs:jobs", "list, show or cancel jobs")
+    jobs.add_argument("action", nargs="?", choices=("list", "show", "cancel"), default="list")
+    jobs.add_argument("id", nargs="?", help="which job to show or cancel")
+    jobs.add_argument("--kind", help="such as reindex, reconcile, backup, import, export")
+    jobs.add_argument("--state", help="queued, running, succeeded, failed or cancelled")
+    _add_page(jobs)
 
 
 def _add_scope(command: argparse._ActionsContainer, default: str = "exact") -> None:

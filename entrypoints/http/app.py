@@ -17,6 +17,7 @@ from container import Container
 from entrypoints.http import (
     feed,
     graph,
+    jobs,
     keys,
     memories,
     namespaces,
@@ -42,6 +43,7 @@ GROUPS = (
     ("feed", feed.ROUTES),
     ("transfer", transfer.ROUTES),
     ("keys", keys.ROUTES),
+    ("jobs", jobs.ROUTES),
     ("operations", operations.ROUTES),
 )
 
@@ -67,6 +69,7 @@ def create_app(container: Container) -> Litestar:
             "soma": Provide(caller, sync_to_thread=False),
             "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
             "exposed": Provide(lambda: exposed, sync_to_thread=False),
+            "now": Provide(container.now, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
         middleware=[tracing.served, Observed(container.tallies(), log, tracing)],

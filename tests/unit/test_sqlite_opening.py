@@ -49,7 +49,7 @@ async def test_creates_what_is_not_there_for_its_owner_only(tmp_path: Path) -> N
     assert names_in(path.parent) == [path.name]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 async def test_opens_again_with_the_same_epoch(tmp_path: Path) -> None:
