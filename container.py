@@ -222,6 +222,9 @@ class OpenableStore(CanonicalStore, Protocol):
     async def open(self) -> None:
         """Connect, and bring the schema up to date."""
 
+    async def schema_version(self) -> int:
+        """Return the number of the last migration that was applied."""
+
     async def close(self) -> None:
         """Let go of everything."""
 

@@ -34,8 +34,23 @@ test *arguments:
 # Everything that must be green: for you, for pre-commit and for CI
 check: lint types imports test
 
+# Compare with other systems: --quick for a minute, --help for the rest; results in benchmarks/results
+bench *arguments:
+    {{bin}}/python benchmarks/compare.py {{arguments}}
+
+peers := justfile_directory() / ".venv-bench"
+
+# Make .venv-bench: the systems that `bench` compares with, and what draws the plot
+bench-setup:
+    python3 -m venv --clear --without-pip {{peers}}
+    python3 -m pip --python {{peers}}/bin/python --disable-pip-version-check install --quiet --no-deps --require-hashes -r benchmarks/requirements-peers.txt
+
+# Write tables and plot of a results folder into docs/
+bench-report folder:
+    {{peers}}/bin/python -m benchmarks.report {{folder}} --docs --plot docs/performance-cost.svg
+
 # Measure retrieval on a folder of LoCoMo files
-bench folder *arguments:
+bench-locomo folder *arguments:
     {{bin}}/python benchmarks/locomo.py {{folder}} {{arguments}}
 
 # Serve the REST API on this machine
@@ -74,13 +89,34 @@ wipe-observed:
 logs *arguments:
     {{bin}}/python -m infra.compose logs {{arguments}}
 
+# Print what a profile of the Helm chart makes: local-dev or prod-ha, then helm's own options
+helm-render profile *arguments:
+    @{{bin}}/python -m infra.chart render {{profile}} {{arguments}}
+
+# Check the Helm chart without a cluster: lint, render, validate, both profiles
+helm-check:
+    {{bin}}/python -m infra.chart check
+
+# Install or upgrade everything in the cluster of your kubeconfig, stores included
+helm-install-local-dev *arguments:
+    {{bin}}/python -m infra.chart install local-dev --namespace soma --create-namespace {{arguments}}
+
+# Install or upgrade replicas beside your own servers: --values with what infra/helm/examples/prod-ha.yaml asks
+helm-install-prod-ha *arguments:
+    {{bin}}/python -m infra.chart install prod-ha --namespace soma --create-namespace {{arguments}}
+
 # Make the images that hosts without an image registry need (root); prints their names
 airgap *arguments:
     {{bin}}/python -m infra.airgap.build {{arguments}}
 
-compile := "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml --group build"
+resolve := "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11"
+compile := resolve + " pyproject.toml --group build"
 
 # Resolve the dependencies again (needs uv); pass --upgrade for newer versions
 lock *arguments:
     {{compile}} {{arguments}} --output-file requirements.lock
     {{compile}} {{arguments}} --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+# Resolve the compared systems again (needs uv); pass --upgrade for newer versions
+bench-lock *arguments:
+    {{resolve}} {{arguments}} benchmarks/requirements-peers.in --output-file benchmarks/requirements-peers.txt

@@ -166,6 +166,9 @@ def _installed_dir() -> Path:
 
 def _load(model_dir: Path) -> tuple[InferenceSession, Tokenizer]:
     files = {name: _checked(model_dir / name, sha256) for name, sha256 in _SHA256.items()}
+    # It reports its use to Microsoft and keeps a device id in ~/.cache, unless
+    # told so before it is loaded: `disable_telemetry_events()` comes too late.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
         import tokenizers

@@ -194,9 +194,13 @@ class Diagnose:
         return checks
 
     async def health(self) -> dict[str, str]:
-        """Return "ok" or the reason for each dependency, cheaply."""
+        """Return "ok" or the reason for each dependency, cheaply.
+
+        A server that Soma goes on without must not hold the answer up: whoever asks takes a late
+        one for a no.
+        """
         store, servers = await asyncio.gather(
-            self._try("store", self._store_answers), self._ask_servers()
+            self._try("store", self._store_answers), self._ask_servers(within=HEALTH_SECONDS)
         )
         states = {check.name: "ok" if check.ok else check.detail for check in [store, *servers]}
         return {**states, "embedder": await self._model()}
@@ -208,10 +212,13 @@ class Diagnose:
         except StoreUnavailable:
             return self.models.configured.model.id
 
-    async def _ask_servers(self) -> list[Check]:
+    async def _ask_servers(self, within: float | None = None) -> list[Check]:
         return list(
             await asyncio.gather(
-                *(self._try(name, partial(_answers, ping)) for name, ping in self.servers.items())
+                *(
+                    self._try(name, partial(_answers, ping, within))
+                    for name, ping in self.servers.items()
+                )
             )
         )
 
@@ -244,8 +251,16 @@ class Diagnose:
         return f"{await self.pending()} waiting to be computed"
 
 
-async def _answers(ping: Callable[[], Awaitable[None]]) -> str:
-    await ping()
+#: How long a server beside the store may take to say that it is well.
+HEALTH_SECONDS = 2.0
+
+
+async def _answers(ping: Callable[[], Awaitable[None]], within: float | None) -> str:
+    try:
+        async with asyncio.timeout(within):
+            await ping()
+    except TimeoutError as error:
+        raise SomaError(f"has not answered within {within:g} s") from error
     return "answers"
 
 

@@ -104,7 +104,11 @@ def _config_path(environ: Mapping[str, str]) -> Path | None:
     if named := environ.get(_CONFIG):
         return Path(named).expanduser()
     path = Path(_CONFIG_FILE)
-    return path if path.is_file() else None
+    try:
+        return path if path.is_file() else None
+    except OSError as error:
+        # A directory that another user owns, as a container's may be.
+        raise ConfigurationError(f"{path.absolute()}: {error.strerror}") from error
 
 
 def _converted(name: str, value: object, *, where: str, strict: bool) -> object:

@@ -131,6 +131,13 @@ class PostgresStore:
             epoch = await PostgresSettings(session).get("epoch")
         return await self._bodies.drop(epoch or "", erased)
 
+    async def schema_version(self) -> int:
+        """Return the number of the last migration that was applied."""
+        async with self._session(_READ, writing=False) as session:
+            row = await session.row("SELECT max(version) FROM soma_schema")
+        assert row is not None
+        return int(str(row[0]))
+
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the database cannot be read."""
         async with self.reading() as transaction:

@@ -39,6 +39,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Return the number of the last migration that was applied, 0 for an empty file."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    assert isinstance(version, int)
+    return version
+
+
 def _create_file(path: Path) -> None:
     """Create an absent file readable by its owner only, in a directory that can be written."""
     try:
@@ -58,8 +65,7 @@ _EFFECTIVE_IDS = os.access in os.supports_effective_ids
 def _recognised_version(connection: sqlite3.Connection, path: Path) -> int:
     (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    assert isinstance(version, int)
+    version = schema_version(connection)
     if application != APPLICATION_ID and (objects or application or version):
         raise DataDirectoryError(f"{path} is a database of another program")
     newest = _migrations()[-1][0]

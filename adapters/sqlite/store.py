@@ -12,7 +12,7 @@ from adapters.sqlite.checks import find_damage_in_index, find_inconsistencies
 from adapters.sqlite.connection import open_reader
 from adapters.sqlite.erasure import wipe
 from adapters.sqlite.lexicon import forget_deleted_terms
-from adapters.sqlite.migrate import open_writer
+from adapters.sqlite.migrate import open_writer, schema_version
 from adapters.sqlite.session import Channel, Session
 from adapters.sqlite.transaction import SqliteTransaction
 from domain.errors import DataDirectoryError, StoreUnavailable
@@ -101,6 +101,10 @@ class SqliteStore:
                 raise
             if session.erased or self._residue:
                 await self._wipe()
+
+    async def schema_version(self) -> int:
+        """Return the number of the last migration that was applied."""
+        return await self._opened().run(schema_version)
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the database cannot be read."""

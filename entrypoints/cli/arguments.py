@@ -208,6 +208,7 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     reconcile.add_argument("--check", action="store_true", help="only report, repair nothing")
     _add(commands, "doctor", "operations:doctor", "check the installation, show the settings")
+    _add(commands, "migrate", "migrating:migrate", "bring the schema of the store up to date")
     serve = _add(commands, "serve", "operations:serve", "serve the REST API")
     serve.add_argument("--host", help="default 127.0.0.1")
     serve.add_argument("--port", type=int, help="default 8420")

@@ -53,12 +53,23 @@ class Directory:
                 )
             await asyncio.sleep(POLL_SECONDS)
 
+    def alone(self) -> None:
+        """Become the owner and open nothing; raise `DataDirectoryBusy` when there is another."""
+        if not self._locked():
+            raise DataDirectoryBusy(
+                f"{self._settings.data_dir} is owned by another process: stop it first"
+            )
+
+    def _locked(self) -> bool:
+        lock = _lock(self._settings.data_dir)
+        if lock is not None:
+            self._stack.callback(os.close, lock)
+        return lock is not None
+
     async def own(self) -> Container | None:
         """Become the owner and open everything; None when another process is the owner."""
-        lock = _lock(self._settings.data_dir)
-        if lock is None:
+        if not self._locked():
             return None
-        self._stack.callback(os.close, lock)
         from container import build, running
 
         return await self._stack.enter_async_context(running(build(self._settings)))

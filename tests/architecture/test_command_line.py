@@ -26,6 +26,7 @@ COMMANDS = (
     "reindex",
     "reconcile",
     "doctor",
+    "migrate",
     "serve",
     "demo",
 )

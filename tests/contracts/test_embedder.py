@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -107,6 +110,29 @@ async def test_a_changed_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbedderUnavailable, match="not the expected one"):
         await embedder.embed_query("text")
     await embedder.close()
+
+
+def test_the_model_leaves_nothing_behind_in_the_home_of_whoever_runs_it(tmp_path: Path) -> None:
+    """onnxruntime reports its use, and keeps an identity and a queue for that in ~/.cache."""
+    code = (
+        "import asyncio\n"
+        "from adapters.onnx_embedder import OnnxEmbedder\n"
+        "print(len(asyncio.run(OnnxEmbedder().embed_query('kettle')).data))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[2],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
+    assert list(tmp_path.rglob("*")) == []
 
 
 async def test_a_closed_embedder_says_so() -> None:

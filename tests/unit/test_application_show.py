@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from application import maintain
 from container import Container
 from domain.draft import Changes, Draft
 from domain.errors import InvalidInput
@@ -143,3 +146,18 @@ async def test_diagnosis_says_what_works(soma: Container) -> None:
     assert all(check.ok for check in checks.values())
     assert {"store", "embedder", "vectors", "data_dir", "profile"} <= checks.keys()
     assert (await soma.diagnose().health())["store"] == "ok"
+
+
+async def test_health_does_not_wait_for_a_server_that_is_silent(
+    soma: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(maintain, "HEALTH_SECONDS", 0.01)
+    diagnose = dataclasses.replace(soma.diagnose(), servers={"kafka": silent})
+
+    health = await diagnose.health()
+
+    assert health["store"] == "ok"
+    assert health["kafka"] == "has not answered within 0.01 s"

@@ -183,3 +183,13 @@ def test_the_profile_follows_from_the_postgres_url_which_stays_secret() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_settings({"SOMA_POSTGRES_URL": "soma:secret@host"})
     assert "secret" not in str(refusal.value)
+
+
+def test_a_directory_that_cannot_be_looked_into_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+
+    with pytest.raises(ConfigurationError, match=r"soma\.toml: Permission denied"):
+        load_settings({})
