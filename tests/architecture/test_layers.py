@@ -27,9 +27,7 @@ def sources(*folders: str) -> list[Path]:
 
 def product() -> list[Path]:
     """Return every Python file that is not a test, and not generated."""
-    written = [
-        path for path in sources(*LAYERS, "infra", "benchmarks") if "_pb2" not in path.name
-    ]
+    written = [path for path in sources(*LAYERS, "infra", "benchmarks") if "_pb2" not in path.name]
     return [*written, ROOT / "container.py"]
 
 
