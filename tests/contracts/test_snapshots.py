@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from domain.access import ApiKey, Permission
 from domain.backup import StoreFacts
 from domain.errors import BackupDamaged, DataDirectoryNewer, JobCancelled, StoreNotEmpty
 from domain.job import Job, JobKind, JobState
 from domain.memory import MemoryId
 from domain.namespace import Namespace, NamespacePolicy
-from domain.ports import CanonicalStore, IdempotencyRecord
+from domain.ports import CanonicalStore, IdempotencyRecord, StoredKey
 from tests.contracts.snapshot_places import Place, postgres_place, sqlite_place
 from tests.contracts.store_fixtures import (
     HOME,
@@ -30,7 +31,7 @@ from tests.contracts.store_fixtures import (
     exactly,
     revised,
 )
-from tests.contracts.test_canonical_store_embeddings import an_embedding
+from tests.contracts.test_canonical_store_embeddings import MODEL, a_task, an_embedding
 from tests.postgres_server import TestServer
 
 EPOCH = "a new epoch"
@@ -67,6 +68,7 @@ async def fill(store: CanonicalStore) -> None:
         await tx.lexicon.put({old.id: analysed("a new version", "in context")})
         await tx.links.put([a_link(plain, old)])
         await tx.embeddings.store([an_embedding(plain, a_vector(0.1, 1 / 3))])
+        await tx.embeddings.queue([a_task(old)], model=MODEL, lease_until=None)
         await tx.memories.forget([gone.id], at=START, actor="tester")
         await tx.memories.erase([erased.id], at=START, actor="tester")
         await tx.namespaces.set_policy(HOME, NamespacePolicy(half_life_days=30.0))
@@ -77,6 +79,19 @@ async def fill(store: CanonicalStore) -> None:
         await tx.fences.take("job:reindex")
         await tx.projections.advance("index", {HOME: 2})
         await tx.jobs.add(a_running_job())
+        await tx.keys.add(StoredKey(a_bound_key(), "a\tdigest"))
+
+
+def a_bound_key() -> ApiKey:
+    """Build a key to a part of the store."""
+    return ApiKey(
+        id="k1",
+        name="support-bot",
+        permission=Permission.WRITE,
+        namespace=HOME,
+        created_at=START,
+        created_by="me",
+    )
 
 
 def a_running_job() -> Job:
@@ -126,6 +141,8 @@ async def test_a_copy_holds_every_row(places: tuple[Place, Place], tmp_path: Pat
     facts = await full.snapshots.write(folder, report=report)
     await put(empty, folder, facts)
 
+    # Every table of the schema is compared, so none that is added later can be forgotten.
+    assert {"erasures_due"} == {table for table, rows in full.rows().items() if not rows}
     assert empty.rows() == full.rows()
     assert reported
     assert all(total is None or written <= total for written, total in reported)
