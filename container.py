@@ -64,7 +64,7 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from adapters.sqlite.snapshots import SqliteSnapshots
 from adapters.sqlite.store import SqliteStore
 from adapters.store_locks import StoreLocks
@@ -84,6 +84,7 @@ from application.indexing import Indexer
 from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
 from application.keyring import Keyring, KeyUsage
 from application.keys import CreateKey, ListKeys, RevokeKey
+from application.languages import OpenLanguage, Reanalyse
 from application.maintain import (
     Backlogs,
     Diagnose,
@@ -129,8 +130,8 @@ from domain.ports import (
     EventBus,
     Locks,
     MemoryGraph,
+    PassageReader,
     RateLimiter,
-    Reranker,
     Snapshots,
     TextIndex,
     VectorIndex,
@@ -197,6 +198,23 @@ def _job_timer(meter: Meter) -> Callable[[JobKind, Work], Work]:
         return meter.timed("job", (kind,), run)
 
     return timed
+
+
+def _reranker(settings: Settings, embedder: Embedder) -> str:
+    """Return which reranker there is: late interaction where the embedder gives it its states."""
+    return settings.reranker or ("late" if isinstance(embedder, OnnxEmbedder) else "none")
+
+
+def _reader(
+    settings: Settings, embedder: Embedder, late: Callable[[], PassageReader]
+) -> PassageReader | None:
+    """Return what keeps token states along with the vectors, where somebody makes use of them."""
+    kept = isinstance(embedder, OnnxEmbedder) and _reranker(settings, embedder) == "late"
+    return late() if kept else None
+
+
+def _is_there(thing: object) -> bool:
+    return thing is not None
 
 
 def _cursors(settings: Settings) -> list[str]:
@@ -447,7 +465,9 @@ class Container(containers.DeclarativeContainer):
     bus: providers.Provider[EventBus] = _watched(
         meter, "bus", providers.Selector(settings.provided.event_bus, **buses)
     )
-    analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
+    analyser: providers.Provider[Analyser] = providers.Singleton(
+        SnowballAnalyser, settings.provided.language
+    )
     onnx_embedder: providers.Provider[Any] = providers.Singleton(
         OnnxEmbedder, settings.provided.model_path
     )
@@ -585,12 +605,23 @@ class Container(containers.DeclarativeContainer):
             )
         ),
     }
+    late_reranker: providers.Provider[Any] = providers.Singleton(
+        LateInteraction,
+        onnx_embedder,
+        analyser,
+        budget_bytes=settings.provided.reranker_cache_bytes,
+        timeout_seconds=settings.provided.reranker_timeout_seconds,
+    )
+    reader: providers.Provider[PassageReader | None] = providers.Callable(
+        _reader, settings, local_embedder, late_reranker.provider
+    )
     installed = providers.Singleton(
         Installed,
         name=settings.provided.embedder,
         embedder=embedder,
         gatherer=gatherer,
         outside=providers.Selector(settings.provided.vector_index, **kept_outside),
+        reader=reader,
     )
     #: The models that are not the chosen one, each from a container of its own; see `build`.
     other_models: providers.Provider[list[Installed]] = providers.List()
@@ -612,13 +643,6 @@ class Container(containers.DeclarativeContainer):
     )
     planner = providers.Singleton(Planner, models=models, new_id=new_id, limits=limits)
 
-    late_reranker: providers.Provider[Reranker] = providers.Singleton(
-        LateInteraction,
-        onnx_embedder.provided.token_states,
-        analyser,
-        budget_bytes=settings.provided.reranker_cache_bytes,
-        timeout_seconds=settings.provided.reranker_timeout_seconds,
-    )
     http_reranker = providers.Singleton(
         HttpReranker,
         url=settings.provided.reranker_url,
@@ -630,11 +654,17 @@ class Container(containers.DeclarativeContainer):
     timed_http = _watched(meter, "http_reranker", http_reranker)
     rerankings: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "none": providers.Object(None),
-        "late": providers.Factory(Reranking, store=store, reranker=timed_late),
+        "late": providers.Factory(
+            Reranking,
+            store=store,
+            reranker=timed_late,
+            states_of=onnx_embedder.provided.model.id,
+            unasked=providers.Callable(_is_there, reader),
+        ),
         "http": providers.Factory(Reranking, store=store, reranker=timed_http),
     }
     reranking: providers.Provider[Any] = providers.Selector(
-        settings.provided.reranker, **rerankings
+        providers.Callable(_reranker, settings, local_embedder), **rerankings
     )
 
     remember_batch_once = providers.Factory(
@@ -714,6 +744,10 @@ class Container(containers.DeclarativeContainer):
         now=now,
         new_event_id=new_id,
         limits=limits,
+    )
+    open_language = providers.Factory(OpenLanguage, store=store, analyser=analyser)
+    reanalyse = providers.Factory(
+        Reanalyse, store=store, analyser=analyser, bus=bus, now=now, new_event_id=new_id
     )
     switch_model = providers.Factory(SwitchModel, store=store, models=models, now=now)
     background = providers.Factory(
@@ -949,7 +983,7 @@ class Container(containers.DeclarativeContainer):
 #: What the containers of several embedding models have in common.
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
-    *("budget", "fast_words", "onnx_embedder"),
+    *("budget", "fast_words", "onnx_embedder", "late_reranker"),
     *("failure_log", "tallies", "meter", "tracing"),
 )
 
@@ -986,6 +1020,7 @@ async def running(container: Container) -> AsyncIterator[Container]:
     settings = container.settings()
     report = container.failure_log()
     async with opened(container), AsyncExitStack() as stack:
+        await container.open_language()()
         await container.finish_restore()()
         if settings.profile == "embedded":
             # One process owns a data directory; replicas on a server leave each other's leases.
@@ -1026,6 +1061,7 @@ def job_lanes(
 async def running_worker(container: Container) -> AsyncIterator[Container]:
     """Open everything for a worker, whose loops are run by its entry point."""
     async with opened(container), _noting_key_usage(container):
+        await container.open_language()()
         await container.finish_restore()()
         if container.settings().embedder != "none":
             await container.open_model()()

@@ -74,7 +74,7 @@ class Reindex:
                 await steps.keep(place, done=min(done, total), total=total)
 
             after = MemoryId(begun[1]) if begun and begun[0] == id else None
-            await requeue(self.store, id, after=after, kept=kept)
+            await requeue(self.store, id, self.models.roles(id), after=after, kept=kept)
 
     async def _begin(self, id: str) -> None:
         async with self.store.writing() as tx:

@@ -15,8 +15,8 @@ from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from domain.errors import EmbedderUnavailable, InvalidInput
 from domain.memory import MemoryId
-from domain.ports import CanonicalStore, Embedder, Transaction, VectorProjection
-from domain.vector import EmbeddingModel, Vector
+from domain.ports import CanonicalStore, Embedder, PassageReader, Transaction, VectorProjection
+from domain.vector import VECTORS, EmbeddingModel, Role, Vector
 
 MODEL_SETTING = "embedding_model"
 REQUEUE_CHUNK = 1000
@@ -77,17 +77,26 @@ class Outside:
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """An embedding model that this process can use, under its name in the settings."""
+    """An embedding model that this process can use, under its name in the settings.
+
+    Where token states are kept for a reranker, `reader` gives them along with the own vectors.
+    """
 
     name: str
     embedder: Embedder
     gatherer: Gatherer
     outside: Sequence[Outside]
+    reader: PassageReader | None = None
 
     @property
     def model(self) -> EmbeddingModel:
         """Its identity; raises `EmbedderUnavailable` when it is not configured here."""
         return self.embedder.model
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What is computed of every memory."""
+        return VECTORS if self.reader is None else (*VECTORS, Role.STATES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +144,11 @@ class Models:
         gatherer = replace(self.configured.gatherer, embedder=embedder)
         return Installed(name=active, embedder=embedder, gatherer=gatherer, outside=())
 
+    def roles(self, id: str) -> tuple[Role, ...]:
+        """Return what a model computes of every memory, as far as this process knows."""
+        known = self.known(id)
+        return VECTORS if known is None else known.roles
+
     def known(self, id: str) -> Installed | None:
         """Return an installed model by its id."""
         return next((one for one in self.installed if one.model.id == id), None)
@@ -159,14 +173,15 @@ class Models:
 async def requeue(
     store: CanonicalStore,
     model: str,
+    roles: Sequence[Role],
     *,
     after: MemoryId | None = None,
     kept: Callable[[MemoryId], Awaitable[None]] | None = None,
 ) -> None:
-    """Queue every vector of a model that is missing; `kept` is told how far that has come."""
+    """Queue all that is missing of a model in these roles; `kept` is told how far that has come."""
     while True:
         async with store.writing() as tx:
-            after = await tx.embeddings.requeue(model, limit=REQUEUE_CHUNK, after=after)
+            after = await tx.embeddings.requeue(model, roles, limit=REQUEUE_CHUNK, after=after)
         if after is None:
             return
         if kept is not None:

@@ -110,6 +110,7 @@ class Recall:
             [(policy.weights, policy.signals), (query.weights, {**query.signals, **asked})],
             half_life_days=policy.half_life_days,
             now=query.as_of or self.now(),
+            unasked=() if self.reranking is None else self.reranking.signals,
         )
         return tuning, served
 

@@ -56,7 +56,9 @@ class RequeueVectors:
         while True:
             async with self.store.writing() as tx:
                 active = (await self.models.state(tx)).active
-                after = await tx.embeddings.requeue(active, limit=REQUEUE_CHUNK, after=after)
+                after = await tx.embeddings.requeue(
+                    active, self.models.roles(active), limit=REQUEUE_CHUNK, after=after
+                )
             if after is None:
                 return 0
             done += REQUEUE_CHUNK

@@ -266,5 +266,16 @@ class BackupDamaged(SomaError):
     """A backup is incomplete, changed, or of an unknown format."""
 
 
+class LanguageMismatch(SomaError):
+    """The memories were analysed in another language than the settings name."""
+
+    def __init__(self, stored: str, named: str) -> None:
+        """Both languages by their names in the settings."""
+        super().__init__(
+            f"the memories are analysed as {stored}, SOMA_LANGUAGE says {named}: set it back, or"
+            f" stop every process and run `soma reconcile` with SOMA_LANGUAGE={named}"
+        )
+
+
 class ConfigurationError(SomaError):
     """A setting is unknown or has an unusable value."""

@@ -6,7 +6,15 @@ and raises `StoreUnavailable` or `EmbedderUnavailable` when nothing answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +30,7 @@ from domain.lexical import AnalysedText, LexicalEvidence
 from domain.link import Direction, Link
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
-from domain.vector import EmbeddingModel, Role, Vector
+from domain.vector import EmbeddingModel, Role, TokenStates, Vector
 
 # --- The canonical store: one place of truth, one transaction per change -------------------------
 
@@ -194,7 +202,7 @@ class IndexTerms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingTask:
-    """A vector that is missing: `input_hash` names the text it must be computed from."""
+    """A vector that is missing, or token states: what has to be computed of a memory."""
 
     memory_id: MemoryId
     namespace: Namespace
@@ -212,6 +220,35 @@ class Embedding:
     model: str
     input_hash: str
     vector: Vector
+
+    @property
+    def data(self) -> bytes:
+        """What is kept."""
+        return self.vector.data
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStates:
+    """The token states of a memory's own text; `input_hash` is the SHA-256 of that text."""
+
+    memory_id: MemoryId
+    version: int
+    model: str
+    input_hash: str
+    states: TokenStates
+
+    @property
+    def role(self) -> Role:
+        """What they are among that which is computed of a memory."""
+        return Role.STATES
+
+    @property
+    def data(self) -> bytes:
+        """What is kept."""
+        return self.states.data
+
+
+Computed = Embedding | KeptStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +283,7 @@ class Embeddings(Protocol):
     async def release(self) -> None:
         """Take back every lease: for a process that knows it is alone."""
 
-    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+    async def store(self, computed: Sequence[Computed], /) -> list[Computed]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
@@ -263,10 +300,13 @@ class Embeddings(Protocol):
     async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
         """Return the vectors of the live ones among `ids` with what they were computed from."""
 
+    async def states(self, ids: Sequence[MemoryId], model: str, /) -> list[KeptStates]:
+        """Return the token states of the live ones among `ids`."""
+
     async def requeue(
-        self, model: str, /, *, limit: int, after: MemoryId | None
+        self, model: str, roles: Collection[Role], /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
-        """Queue what lacks a vector of `model` among the next `limit` live memories.
+        """Queue what of `model` the next `limit` live memories lack in these roles.
 
         Returns the last id looked at, None at the end.
         """
@@ -720,6 +760,10 @@ class MemoryGraph(Protocol):
 class Analyser(Protocol):
     """Turns text into index terms; the same one feeds every lexical backend."""
 
+    @property
+    def language(self) -> str:
+        """Whose words it stems and leaves out; of another language nothing is compared."""
+
     def terms(self, text: str, /) -> tuple[str, ...]:
         """Return stemmed terms in order, without stop words."""
 
@@ -738,12 +782,23 @@ class Embedder(Protocol):
         """Embed what is asked."""
 
 
+class PassageReader(Protocol):
+    """Embeds texts and keeps the states of their tokens, from the same run of the model."""
+
+    async def read_passages(self, texts: Sequence[str], /) -> list[tuple[Vector, TokenStates]]:
+        """Read what is remembered; raise `EmbedderUnavailable`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text to be judged; `beside` are the positions of those said right before or after it."""
+    """A text to be judged; `beside` are the positions of those said right before or after it.
+
+    `states` are its token states, where they are kept and of use to the reranker.
+    """
 
     text: str
     beside: tuple[int, ...] = ()
+    states: TokenStates | None = None
 
 
 class Reranker(Protocol):

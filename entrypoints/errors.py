@@ -99,6 +99,13 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
         500, "The database is damaged", "data-directory-corrupt", "DATA_LOSS"
     ),
     errors.BackupDamaged: Outcome(500, "The backup cannot be used", "backup-damaged", "DATA_LOSS"),
+    errors.LanguageMismatch: Outcome(
+        500,
+        "The memories are analysed in another language",
+        "language-mismatch",
+        "FAILED_PRECONDITION",
+        exit_code=MISUSED,
+    ),
     errors.ConfigurationError: Outcome(
         500, "A setting is not usable", "configuration", "INTERNAL", exit_code=MISUSED
     ),

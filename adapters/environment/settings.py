@@ -29,6 +29,11 @@ SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password", "otl
 URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url", "otlp_endpoint"})
 
 
+Language = Literal[
+    "english", "dutch", "french", "german", "italian", "portuguese", "spanish", "none"
+]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be configured. docs/configuration.md says what each one means."""
 
@@ -98,7 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vector_dimension: _Dimension = 384
     model_path: Path | None = None
     embed_wait_seconds: _Seconds = 60.0
-    reranker: Literal["none", "late", "http"] = "none"
+    language: Language = "english"
+    reranker: Literal["none", "late", "http"] | None = None
     reranker_url: _HttpUrl | None = None
     reranker_model: _Text | None = None
     reranker_key: _Text | None = None

@@ -131,6 +131,7 @@ async def _restored(options: argparse.Namespace, container: Container) -> dict[s
             ledgers=[container.ledger_at()(path) for path in others],
         )
         async with opened(container):
+            await container.open_language()()
             erased = await container.finish_restore()()
     return {**_summary(options.source, manifest), "erased": erased}
 

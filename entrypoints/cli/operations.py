@@ -49,6 +49,11 @@ async def reindex(options: argparse.Namespace) -> int:
 
 async def reconcile(options: argparse.Namespace) -> int:
     """Compare everything derived with the canonical store; 1 when a check finds something."""
+    settings = options.settings
+    if not options.check and (settings.url is None or options.data is not None):
+        async with opened(settings) as directory:
+            if analysed := await directory.reanalyse():
+                note(f"analysed {analysed} memories as {settings.language}")
     async with connected(options) as api:
         job = await api.send("POST", "/v1/maintenance/reconcile", check=options.check, wait=False)
         answer = await result_of(api, job)

@@ -21,6 +21,7 @@ from domain.ports import CanonicalStore, IdempotencyRecord, StoredKey
 from tests.contracts.snapshot_places import Place, postgres_place, sqlite_place
 from tests.contracts.store_fixtures import (
     HOME,
+    MODEL,
     START,
     a_link,
     a_memory,
@@ -31,7 +32,7 @@ from tests.contracts.store_fixtures import (
     exactly,
     revised,
 )
-from tests.contracts.test_canonical_store_embeddings import MODEL, a_task, an_embedding
+from tests.contracts.test_canonical_store_embeddings import a_task, an_embedding
 from tests.postgres_server import TestServer
 
 EPOCH = "a new epoch"
