@@ -936,7 +936,6 @@ class Container(containers.DeclarativeContainer):
     relay = _observed(meter, "relay", relay)
     project_models = _observed(meter, "project_models", project_models)
     drop_bodies = _observed(meter, "drop_bodies", drop_bodies)
-    schedule_jobs = _observed(meter, "schedule_jobs", schedule_jobs)
 
     #: What doors may do for whom: `guarded()(principal)`. Nothing else here is for them to call.
     guarded: providers.Provider[Guard] = providers.Singleton(
