@@ -14,7 +14,7 @@ from domain.errors import MemoryNotFound
 from domain.events import Event, EventType
 from domain.memory import Life, MemoryId
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, EventBus, Transaction
+from domain.ports import CanonicalStore, ErasureLedger, EventBus, Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,7 @@ class Erase:
     bus: EventBus
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
+    ledger: ErasureLedger
 
     async def __call__(self, id: MemoryId, *, actor: str, within: Namespace | None = None) -> None:
         """Erase a live or a forgotten memory."""
@@ -105,6 +106,9 @@ class Erase:
             wait=Wait.STORED,
         )
         await tx.feed.append(sequencer.events)
+        # Before the commit: whatever is erased stands in the ledger. What stands there without
+        # having been erased is what somebody wanted to be erased.
+        await self.ledger.note(ids, at=at)
 
     def _event(
         self,

@@ -170,14 +170,22 @@ class Models:
         raise InvalidInput("model", f"must be one of {', '.join(names)}")
 
 
-async def requeue(store: CanonicalStore, model: str, roles: Sequence[Role]) -> None:
-    """Queue all that is missing of a model in these roles."""
-    after: MemoryId | None = None
+async def requeue(
+    store: CanonicalStore,
+    model: str,
+    roles: Sequence[Role],
+    *,
+    after: MemoryId | None = None,
+    kept: Callable[[MemoryId], Awaitable[None]] | None = None,
+) -> None:
+    """Queue all that is missing of a model in these roles; `kept` is told how far that has come."""
     while True:
         async with store.writing() as tx:
             after = await tx.embeddings.requeue(model, roles, limit=REQUEUE_CHUNK, after=after)
         if after is None:
             return
+        if kept is not None:
+            await kept(after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ class SubtreeTransaction:
         self.projections = tx.projections
         self.fences = tx.fences
         self.keys = tx.keys
+        self.jobs = tx.jobs
+        self.erasures = tx.erasures
 
 
 class SubtreeMemories:

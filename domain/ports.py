@@ -6,15 +6,26 @@ and raises `StoreUnavailable` or `EmbedderUnavailable` when nothing answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from domain.access import ApiKey
+from domain.backup import Manifest, StoreFacts
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
+from domain.job import Job, JobCount, JobKind, JobState
 from domain.lexical import AnalysedText, LexicalEvidence
 from domain.link import Direction, Link
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
@@ -444,6 +455,51 @@ class ApiKeys(Protocol):
         """Note when keys were last used; an earlier time than the one noted changes nothing."""
 
 
+class Jobs(Protocol):
+    """The jobs there are, and what became of them."""
+
+    async def add(self, job: Job, /) -> None:
+        """Insert a job; one of the same id stays as it is."""
+
+    async def get(self, id: str, /) -> Job | None:
+        """Return one job; in a change nobody else changes it until the end."""
+
+    async def put(self, job: Job, /) -> None:
+        """Replace a job that was read in the same change."""
+
+    async def page(
+        self,
+        *,
+        kind: JobKind | None = None,
+        state: JobState | None = None,
+        limit: int,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Job]:
+        """Return one page, newest first, after a job by its (created_at, id)."""
+
+    async def unfinished(self, kinds: Iterable[JobKind], /, *, limit: int) -> list[Job]:
+        """Return queued and running jobs of these kinds, oldest first."""
+
+    async def latest(self, kind: JobKind, /) -> Job | None:
+        """Return the newest job of a kind."""
+
+    async def counts(self) -> list[JobCount]:
+        """Count the jobs by kind and state."""
+
+    async def prune(self, before: datetime, /) -> None:
+        """Remove what was over before a time, but the newest of each kind."""
+
+
+class Erasures(Protocol):
+    """Memories that a restored store must still erase, before it serves anybody."""
+
+    async def due(self, *, limit: int) -> list[MemoryId]:
+        """Return some of them."""
+
+    async def settle(self, ids: Sequence[MemoryId], /) -> None:
+        """Note that these need nothing more."""
+
+
 class Transaction(Protocol):
     """One transaction: a consistent snapshot to read from, or a change that is whole or absent."""
 
@@ -460,6 +516,8 @@ class Transaction(Protocol):
     projections: Projections
     fences: Fences
     keys: ApiKeys
+    jobs: Jobs
+    erasures: Erasures
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,6 +542,69 @@ class CanonicalStore(Protocol):
 
     async def check(self) -> list[Finding]:
         """Compare everything derived inside the store with the canonical rows."""
+
+
+class Snapshots(Protocol):
+    """Consistent copies of the whole canonical store, made while it works, and put in its place."""
+
+    async def write(
+        self, folder: Path, /, *, report: Callable[[int, int | None], Awaitable[None]]
+    ) -> StoreFacts:
+        """Write one moment of the store as files into a folder and return what they hold.
+
+        `report` is told how many bytes of about how many are written; what it raises ends it.
+        """
+
+    async def holds_anything(self) -> bool:
+        """Tell whether there is something that `put_in_place` would replace."""
+
+    async def put_in_place(
+        self,
+        folder: Path,
+        facts: StoreFacts,
+        /,
+        *,
+        epoch: str,
+        at: datetime,
+        erased: AsyncIterator[Sequence[MemoryId]],
+    ) -> None:
+        """Make the store what the files hold, in a new epoch: all of it, or nothing.
+
+        It then owes the erasure of what lives in it and is among `erased`, or was erased in what
+        it replaces. Nobody else may use the store meanwhile:
+        raises `StoreNotEmpty` when others are connected, `BackupDamaged` for files it cannot read.
+        """
+
+
+class Archives(Protocol):
+    """Folders with a snapshot in them that can be trusted, or are not there."""
+
+    def making(self, path: Path, /, *, name: str) -> AbstractAsyncContextManager[Path]:
+        """Give a folder to write into, which goes unless it is sealed; `name` tells it from others.
+
+        Raises `InvalidInput` when `path` is there already or cannot be written.
+        """
+
+    async def seal(
+        self, folder: Path, path: Path, facts: StoreFacts, /, *, at: datetime
+    ) -> Manifest:
+        """Add the checksums and let the folder appear at `path`, whole and on the disk."""
+
+    async def verify(self, path: Path, /) -> Manifest:
+        """Read everything again; raise `BackupDamaged` unless it is what was written."""
+
+
+class ErasureLedger(Protocol):
+    """Which memories were erased, kept apart from the store, so that no restore brings them back.
+
+    Holds ids and times, no content. Raises `StoreUnavailable`.
+    """
+
+    async def note(self, ids: Sequence[MemoryId], /, *, at: datetime) -> None:
+        """Remember erasures; they are on the disk when this returns."""
+
+    def pages(self) -> AsyncIterator[list[MemoryId]]:
+        """Iterate over all erased ids, some at a time; some may come twice."""
 
 
 # --- Projections ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+LEDGER_NAME = "erasures.log"
 _MASK = "********"
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
@@ -68,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_replicas: Annotated[int, msgspec.Meta(ge=-1)] = -1
     kafka_timeout_seconds: _Timeout = 10.0
     kafka_session_timeout_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+    erasure_ledger: Path | None = None
     worker_host: _Text = "127.0.0.1"
     worker_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8421
     worker_events_at_once: _Count = 1000
@@ -130,6 +132,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return "embedded" if self.postgres_url is None else "server"
 
     @property
+    def ledger_kind(self) -> str:
+        """Where erasures are noted beside the store."""
+        return "none" if self.ledger_file is None else "file"
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """The file that holds them; the replicas of a server share one only where one is named."""
+        if self.erasure_ledger is None and self.profile == "embedded":
+            return self.data_dir / LEDGER_NAME
+        return self.erasure_ledger
+
+    @property
     def vector_index(self) -> str:
         """Which vector index answers."""
         return "fastcore" if self.qdrant_url is None else "qdrant"
@@ -138,6 +152,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def far_cache(self) -> str:
         """Where values are kept for all processes."""
         return "none" if self.redis_url is None else "redis"
+
+    @property
+    def lock_keeper(self) -> str:
+        """Who keeps two from doing the same job."""
+        if self.postgres_url is None:
+            return "process"
+        return "store" if self.redis_url is None else "redis"
 
     @property
     def body_cache(self) -> str:

@@ -17,6 +17,7 @@ from container import Container
 from entrypoints.http import (
     feed,
     graph,
+    jobs,
     keys,
     memories,
     namespaces,
@@ -42,6 +43,7 @@ GROUPS = (
     ("feed", feed.ROUTES),
     ("transfer", transfer.ROUTES),
     ("keys", keys.ROUTES),
+    ("jobs", jobs.ROUTES),
     ("operations", operations.ROUTES),
 )
 
@@ -54,6 +56,7 @@ def create_app(container: Container) -> Litestar:
     settings = container.settings()
     log = container.failure_log()
     tracing = container.tracing()
+    now = container.now()
     # To count what is left to do is not free: the process that does it counts.
     exposed = partial(exposition, container, backlogs=settings.profile == "embedded")
     app = Litestar(
@@ -67,6 +70,7 @@ def create_app(container: Container) -> Litestar:
             "soma": Provide(caller, sync_to_thread=False),
             "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
             "exposed": Provide(lambda: exposed, sync_to_thread=False),
+            "now": Provide(lambda: now, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
         middleware=[tracing.served, Observed(container.tallies(), log, tracing)],
