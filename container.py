@@ -65,6 +65,7 @@ from application.following import Follower
 from application.forget import Erase, Forget
 from application.indexing import Indexer
 from application.jobs import RunJobs
+from application.knowing import Known
 from application.maintain import (
     Backlogs,
     Diagnose,
@@ -382,8 +383,15 @@ class Container(containers.DeclarativeContainer):
         NetworkxGraph, store, roots_max=settings.provided.graph_roots_max
     )
 
+    known = providers.Singleton(Known, elapsed, budget_bytes=settings.provided.recall_cache_bytes)
     gatherer = providers.Singleton(
-        Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
+        Gatherer,
+        store=store,
+        known=known,
+        index=index,
+        words=words,
+        analyser=analyser,
+        embedder=embedder,
     )
     projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
     follower = providers.Factory(
@@ -499,7 +507,13 @@ class Container(containers.DeclarativeContainer):
     )
     forget = providers.Factory(Retried, forget_once)
     erase_once = providers.Factory(
-        Erase, store=store, indexer=indexer, bus=bus, now=now, new_event_id=new_id
+        Erase,
+        store=store,
+        known=known,
+        indexer=indexer,
+        bus=bus,
+        now=now,
+        new_event_id=new_id,
     )
     erase = providers.Factory(Retried, erase_once)
     connect_once = providers.Factory(
@@ -582,7 +596,7 @@ class Container(containers.DeclarativeContainer):
 #: What the containers of several embedding models have in common.
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
-    *("budget", "fast_words", "onnx_embedder"),
+    *("budget", "fast_words", "onnx_embedder", "known"),
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.indexing import Indexer
+from application.knowing import Known
 from application.sequencing import Sequencer
 from domain.draft import Wait
 from domain.errors import MemoryNotFound
@@ -65,6 +66,7 @@ class Erase:
     """
 
     store: CanonicalStore
+    known: Known
     indexer: Indexer
     bus: EventBus
     now: Callable[[], datetime]
@@ -79,6 +81,7 @@ class Erase:
             if life is Life.ERASED:
                 return
             await self.erase_all(tx, namespace, [id], actor=actor)
+        self.known.drop([id])
         await self.bus.publish([namespace])
 
     async def erase_all(

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from application.comparing import CompareVectors
-from application.models import MODEL_SETTING, Models, requeue
+from application.models import Models, requeue
 from domain.errors import SomaError, StoreUnavailable
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import (
@@ -18,6 +18,7 @@ from domain.ports import (
     Finding,
     MemoryGraph,
 )
+from domain.vector import MODEL_SETTING
 
 NAMESPACES_AT_ONCE = 100
 FINDINGS_MAX = 1000

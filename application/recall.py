@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.candidates import Gatherer, Search
+from application.candidates import Gathered, Gatherer, Search
 from application.models import Installed, Models
 from application.planning import checked_vector
 from application.reranking import Reranking, reranked
@@ -30,6 +30,7 @@ from domain.ranking import (
 from domain.recall import HOPS_MAX, Hit, RecallAnswer, RecallQuery
 
 QUERY_BYTES_MAX = 16 * 1024
+SWITCHES_MAX = 3
 EXPAND_FROM = 10
 EXPAND_LIMIT = 50
 BUDGET_TOKENS_MAX = 1_000_000
@@ -51,10 +52,8 @@ class Recall:
         """Return the best `k` memories of the scope that pass the filter."""
         started = self.elapsed()
         self._check(query)
-        tuning, served = await self._tuning(query)
-        gatherer = served.gatherer
-        search, degraded = await self._prepare(query, served)
-        gathered = await gatherer.gather(search)
+        gatherer, search, gathered = await self._gathered(query)
+        tuning = self._tuning(query, gathered.standing.policy)
         pool = self._rank(gathered.pool, query, tuning)
         if query.expand:
             pool = await self._expand(pool, gatherer, search, query, tuning)
@@ -67,7 +66,7 @@ class Recall:
         return RecallAnswer(
             hits=hits,
             context=context,
-            degraded=(*degraded, *gathered.degraded, *unjudged),
+            degraded=(*search.degraded, *gathered.degraded, *unjudged),
             exact=gathered.exact,
             took_ms=(self.elapsed() - started) * 1000,
         )
@@ -82,6 +81,8 @@ class Recall:
             if len(query.text.encode()) > QUERY_BYTES_MAX:
                 raise InvalidInput("query", f"is longer than {QUERY_BYTES_MAX} bytes")
         check_time(query.as_of, "as_of")
+        # What the namespace says comes under it later; wrong names are refused before any work.
+        self._tuning(query, NamespacePolicy())
         if not 1 <= query.k <= self.k_max:
             raise InvalidInput("k", f"must be 1 to {self.k_max}")
         if not 0 <= query.expand <= HOPS_MAX:
@@ -95,22 +96,30 @@ class Recall:
         if query.wants_reranking and query.text is None:
             raise InvalidInput("rerank", "needs a query in words")
 
-    async def _tuning(self, query: RecallQuery) -> tuple[Tuning, Installed]:
-        """Return what applies to this question, and the one model that all of it is asked of."""
-        async with self.store.reading() as tx:
-            policy: NamespacePolicy = await tx.namespaces.policy(query.scope.namespace)
-            served = await self.models.serving(tx)
+    async def _gathered(self, query: RecallQuery) -> tuple[Gatherer, Search, Gathered]:
+        """Return the candidates, all of them asked of the one model that answers.
+
+        Which one that is comes with the candidates, so it is guessed first.
+        """
+        served = await self.models.guessed(self.store)
+        for remaining in reversed(range(SWITCHES_MAX)):
+            search = await self._prepare(query, served)
+            gathered = await served.gatherer.gather(search)
+            answering = self.models.told(gathered.standing.fact)
+            if answering.name == served.name or not remaining:
+                return served.gatherer, search, gathered
+            served = answering
+        raise AssertionError("the last round always returns")
+
+    def _tuning(self, query: RecallQuery, policy: NamespacePolicy) -> Tuning:
         asked = {} if query.rerank is None else {"rerank": query.rerank}
-        tuning = tuned(
+        return tuned(
             [(policy.weights, policy.signals), (query.weights, {**query.signals, **asked})],
             half_life_days=policy.half_life_days,
             now=query.as_of or self.now(),
         )
-        return tuning, served
 
-    async def _prepare(
-        self, query: RecallQuery, served: Installed
-    ) -> tuple[Search, tuple[str, ...]]:
+    async def _prepare(self, query: RecallQuery, served: Installed) -> Search:
         vector = None if query.vector is None else checked_vector(query.vector, served.model)
         moment = None if query.include_expired else query.as_of or self.now()
         filter = replace(query.filter, valid_at=moment)

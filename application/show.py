@@ -29,11 +29,16 @@ class Show:
     async def __call__(self, id: MemoryId, *, known_at: datetime | None = None) -> Memory:
         """Raise `MemoryNotFound` when unknown, forgotten, or not yet known then."""
         moment = check_time(known_at, "known_at")
+        if moment is None:
+            live = await self.store.glance(lambda tx: tx.memories.get([id]))
+            if id not in live:
+                raise MemoryNotFound(id)
+            return live[id]
         async with self.store.reading() as tx:
             memory = (await tx.memories.get([id])).get(id)
             if memory is None:
                 raise MemoryNotFound(id)
-            if moment is None or memory.updated_at <= moment:
+            if memory.updated_at <= moment:
                 return memory
             for entry in await tx.memories.history(id):
                 if entry.recorded_at <= moment:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from application.models import (
-    MODEL_SETTING,
     REQUEUE_CHUNK,
     Installed,
     Models,
@@ -17,6 +16,7 @@ from application.models import (
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Transaction
+from domain.vector import MODEL_SETTING
 
 #: Longer than any transaction or recall that may have begun before the switch.
 RETIRED = timedelta(seconds=60)

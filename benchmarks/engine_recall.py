@@ -1,4 +1,4 @@
-"""How fast the use case alone recalls, the query vector given: `python benchmarks/engine_recall.py`.
+"""How fast the use case alone recalls, a vector given: `python benchmarks/engine_recall.py`.
 
 One namespace per size; by the vector alone, with words, and with filters that keep half and 1 % of
 the memories. Each question is followed by one float32 matrix-vector product of 10,000 x 384 and one
@@ -53,7 +53,8 @@ QUESTIONS = {
 def unit_rows(count: int, seed: int) -> Floats:
     """Make up unit vectors, `(count, DIMENSION)`."""
     rows = np.random.default_rng(seed).standard_normal((count, DIMENSION), np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def draft(index: int, text: str, row: Floats, *, sessions: bool) -> Draft:

@@ -6,11 +6,11 @@ and raises `StoreUnavailable` or `EmbedderUnavailable` when nothing answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
@@ -19,6 +19,8 @@ from domain.link import Direction, Link
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
 from domain.vector import EmbeddingModel, Role, Vector
+
+Answer = TypeVar("Answer")
 
 # --- The canonical store: one place of truth, one transaction per change -------------------------
 
@@ -29,6 +31,35 @@ class Verified:
 
     memories: Mapping[MemoryId, Memory]
     position: FeedPosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a reader holds of candidates, by version (0: nothing).
+
+    The `sure` ones were live in the scope, at that version, when its feeds stood at `seen_at`.
+    """
+
+    sure: Mapping[MemoryId, int]
+    others: Mapping[MemoryId, int]
+    seen_at: FeedPosition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a scope stands against a claim, and what is in force there.
+
+    `versions` are those of the candidates that live in the scope; of the `sure` ones only where the
+    feeds do not stand at `seen_at` any more. `changed` holds those whole whose version is not the
+    one that was claimed. `policy` is that of the scope's own namespace, `fact` the setting asked
+    for.
+    """
+
+    position: FeedPosition
+    versions: Mapping[MemoryId, int]
+    changed: Mapping[MemoryId, Memory]
+    policy: NamespacePolicy
+    fact: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +86,9 @@ class Memories(Protocol):
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
         """Return those of `ids` that are live, in scope and pass, with the scope's heads."""
+
+    async def standing(self, scope: Scope, claim: Claim, /, *, fact: str) -> Standing:
+        """Hold a claim against the store, together with the scope's heads."""
 
     async def find(
         self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
@@ -409,6 +443,13 @@ class CanonicalStore(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a snapshot."""
+
+    async def glance(self, ask: Callable[[Transaction], Awaitable[Answer]], /) -> Answer:
+        """Ask one thing, in one trip where that is possible.
+
+        `ask` makes exactly one call on the transaction that it is given, which sees one snapshot.
+        It may be asked again when the connection turns out to be broken.
+        """
 
     def writing(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a change: commits on a clean exit, durable when the block ends; else rolls back."""

@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: _Count = 1000
     k_max: _Count = 1000
     cache_bytes: _Bytes = 32 * 1024 * 1024
+    recall_cache_bytes: _Bytes = 64 * 1024 * 1024
     fastcore_bytes: _Bytes = 512 * 1024 * 1024
     graph_roots_max: _Count = 64
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -129,6 +129,19 @@ class Session:
         return work(connection)
 
 
+class Glance(Session):
+    """A transaction of one call: it ends in the same hop to the thread."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel, "BEGIN")
+
+    def _inside(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return super()._inside(connection, work)
+        finally:
+            _roll_back(connection)
+
+
 def _roll_back(connection: sqlite3.Connection) -> None:
     # Some failures, such as a full disk, have rolled back already.
     if connection.in_transaction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from adapters.sqlite.connection import open_reader
 from adapters.sqlite.erasure import wipe
 from adapters.sqlite.lexicon import forget_deleted_terms
 from adapters.sqlite.migrate import open_writer
-from adapters.sqlite.session import Channel, Session
+from adapters.sqlite.session import Channel, Glance, Session
 from adapters.sqlite.transaction import SqliteTransaction
 from domain.errors import DataDirectoryError, StoreUnavailable
-from domain.ports import Finding, Transaction
+from domain.ports import Answer, Finding, Transaction
 
 READERS = 3
 _CLOSING_TIMEOUT_SECONDS = 10.0
@@ -86,6 +86,16 @@ class SqliteStore:
             finally:
                 self._idle.put_nowait(channel)
 
+    async def glance(self, ask: Callable[[Transaction], Awaitable[Answer]], /) -> Answer:
+        """Ask one thing, in one hop to a reader's thread."""
+        self._opened()
+        channel = await self._idle.get()
+        try:
+            return await ask(SqliteTransaction(Glance(channel)))
+        finally:
+            # A call whose caller was cancelled ends before the next one begins.
+            self._idle.put_nowait(channel)
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """Open a change: committed and on the disk when the block ends, absent when it raises."""
@@ -104,8 +114,7 @@ class SqliteStore:
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the database cannot be read."""
-        async with self.reading() as transaction:
-            await transaction.settings.get("epoch")
+        await self.glance(lambda tx: tx.settings.get("epoch"))
 
     async def check(self) -> list[Finding]:
         """Compare everything derived with the canonical rows, and the file with itself."""
