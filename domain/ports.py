@@ -520,6 +520,20 @@ class TextIndex(Protocol):
     ) -> list[MemoryId]:
         """Return memories with any of the terms, best first by the backend's own ranking."""
 
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return what `Lexicon.evidence` would, as of exactly this position of the scope.
+
+        Asks nobody: None when the index does not hold just that state at hand. Then the lexicon
+        must be asked.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectedMemory:

@@ -13,7 +13,7 @@ from adapters.fastcore.room import Room
 from adapters.fastcore.surveys import Surveys
 from domain.events import FeedPosition
 from domain.filter import Filter
-from domain.lexical import encoded
+from domain.lexical import LexicalEvidence, encoded
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import CanonicalStore, IndexedTerms, Transaction
@@ -65,6 +65,27 @@ class FastWords:
         if work(words, targets) <= _INLINE_POSTINGS:
             return best(words, targets, moment, limit)
         return await asyncio.to_thread(best, words, targets, moment, limit)
+
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Count in the postings, where they stand exactly at the position.
+
+        No watermark passes its head, so equal sums mean that every namespace is current.
+        """
+        from adapters.fastcore.counting import evidence
+
+        segments = self._loaded(scope)
+        if segments is None or any(one.view.epoch != position.epoch for one in segments):
+            return None
+        if sum(one.view.watermark for one in segments) != position.seq:
+            return None
+        return evidence(ids, terms, [(one.view, one.places) for one in segments])
 
     async def fits(self, scope: Scope, /) -> bool:
         """Tell whether all of a scope is in memory, or has room there at once."""
