@@ -100,7 +100,7 @@ class Gatherer:
     async def gather(self, search: Search) -> Gathered:
         """Return the verified pool: at least `wanted` candidates wherever the scope holds them."""
         memories, nominated, standing = await self._verified(search)
-        pool = await self._with_words(search, memories)
+        pool = await self._with_words(search, memories, standing)
         missing = not await self._add_cosines(search, pool) or _is_stand_in(search, nominated)
         exact = nominated is None or nominated.exact
         return Gathered(list(pool.values()), ("vector_index",) if missing else (), exact, standing)
@@ -141,8 +141,8 @@ class Gatherer:
 
     async def add_linked(self, search: Search, hops: dict[MemoryId, int]) -> list[Candidate]:
         """Return candidates reached over links that pass the filter, with their evidence."""
-        memories, _ = await self._standing(search, list(hops))
-        pool = await self._with_words(search, memories)
+        memories, standing = await self._standing(search, list(hops))
+        pool = await self._with_words(search, memories, standing)
         await self._add_cosines(search, pool)
         for id, candidate in pool.items():
             candidate.hops = hops[id]
@@ -184,14 +184,17 @@ class Gatherer:
         return await self.words.nominate(terms, scope, filter, limit=limit)
 
     async def _with_words(
-        self, search: Search, memories: Mapping[MemoryId, Memory]
+        self, search: Search, memories: Mapping[MemoryId, Memory], standing: Standing
     ) -> dict[MemoryId, Candidate]:
         """Make candidates of memories, with the evidence of their words."""
         pool = {id: Candidate(memory) for id, memory in memories.items()}
         if not search.terms or not pool:
             return pool
-        async with self.store.reading() as tx:
-            evidence = await tx.lexicon.evidence(list(pool), search.terms, search.scope)
+        ids = list(pool)
+        evidence = self.words.evidence(ids, search.terms, search.scope, standing.position)
+        if evidence is None:
+            async with self.store.reading() as tx:
+                evidence = await tx.lexicon.evidence(ids, search.terms, search.scope)
         by_own = FieldScorer.of(search.terms, evidence.own)
         by_context = FieldScorer.of(search.terms, evidence.context)
         for id, (own, context) in evidence.documents.items():
