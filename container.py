@@ -87,6 +87,7 @@ from application.retrying import Retried
 from application.revise import Revise
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
+from application.together import RememberTogether, by_namespaces, one_lane
 from application.transfer import Export, ImportLines
 from application.uncaching import BODIES, DropErasedBodies
 from application.watch import Watch
@@ -476,7 +477,15 @@ class Container(containers.DeclarativeContainer):
         limits=limits,
         batch_max=settings.provided.batch_max,
     )
-    remember_batch = providers.Factory(Retried, remember_batch_once)
+    lanes: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "embedded": providers.Object(one_lane),
+        "server": providers.Object(by_namespaces),
+    }
+    remember_batch = providers.Singleton(
+        RememberTogether,
+        remember_batch_once,
+        lane=providers.Selector(settings.provided.profile, **lanes),
+    )
     remember = providers.Factory(Remember, batch=remember_batch)
     recall = providers.Factory(
         Recall,
