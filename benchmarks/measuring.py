@@ -91,6 +91,11 @@ class Server:
                 return int(line.split()[1]) / 1024
         raise SystemExit("this system does not tell the memory of a process")
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far by all threads (Linux)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def soma_command(*arguments: str) -> list[str]:
     """Return the command line of the console script of this environment, or of this checkout."""
