@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.sqlite.rows import Row, list_json, micros, optional_micros, to_json
-from adapters.sqlite.session import Session
+from adapters.sqlite.session import Runner
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import Embedding, EmbeddingTask, IndexedVector
@@ -39,7 +39,7 @@ _HAS_NEIGHBOUR = (
 class SqliteEmbeddings:
     """Implements `domain.ports.Embeddings`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Runner) -> None:
         self._session = session
 
     async def queue(

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from adapters.sqlite.rows import Row, list_json
-from adapters.sqlite.session import Session
+from adapters.sqlite.session import Runner
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import IndexedTerms
@@ -21,7 +21,7 @@ _SELECTED = (
 class SqliteIndexTerms:
     """Implements `domain.ports.IndexTerms`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Runner) -> None:
         self._session = session
 
     async def page(

@@ -21,8 +21,8 @@ from adapters.sqlite.rows import (
     optional_moment,
     within_sql,
 )
-from adapters.sqlite.session import Session
-from adapters.sqlite.standing import live, standing, verify
+from adapters.sqlite.session import Runner
+from adapters.sqlite.standing import live, standing, unmoved, verify
 from domain.filter import Filter
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, Scope
@@ -34,7 +34,7 @@ _JOINED = "memories m JOIN namespaces n ON n.id = m.namespace_id"
 class SqliteMemories:
     """Implements `domain.ports.Memories`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Runner) -> None:
         self._session = session
 
     async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
@@ -47,6 +47,9 @@ class SqliteMemories:
 
     async def standing(self, scope: Scope, claim: Claim, /, *, fact: str) -> Standing:
         """Hold a claim against the store, together with the scope's heads."""
+        found = self._session.at_once(unmoved, scope, claim, fact)
+        if found is not None:
+            return found
         return await self._session.run(standing, scope, claim, fact)
 
     async def find(

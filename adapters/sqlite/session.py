@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from adapters.sqlite.failures import translated
 from domain.errors import StoreUnavailable
@@ -85,6 +85,29 @@ class Channel:
         return self._connection
 
 
+class Runner(Protocol):
+    """What the repositories run their statements on."""
+
+    #: Content was erased: what the full-text index keeps of deleted rows has to go as well.
+    erased: bool
+
+    async def run(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call `work` inside the transaction, in one hop to its thread."""
+
+    def at_once(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Call `work` in this thread; None where that is not possible without waiting."""
+
+
 class Session:
     """A transaction on a channel. It begins with its first call and outlives its block for none."""
 
@@ -92,7 +115,6 @@ class Session:
         self._channel = channel
         self._begin = begin
         self._over = False
-        #: Content was erased: what the full-text index keeps of deleted rows has to go as well.
         self.erased = False
 
     async def run(
@@ -105,6 +127,15 @@ class Session:
         if self._over:
             raise RuntimeError("the transaction is over")
         return await self._channel.run(self._inside, lambda c: work(c, *args, **kwargs))
+
+    def at_once(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Return None: all of a transaction happens on its channel."""
+        return None
 
     async def commit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Finish: `work` commits. A cancellation waits for the outcome, for it cannot be undone."""
@@ -129,17 +160,50 @@ class Session:
         return work(connection)
 
 
-class Glance(Session):
-    """A transaction of one call: it ends in the same hop to the thread."""
+class Glance:
+    """Stands for a transaction of one call: it ends in the same hop to a reader's thread."""
 
-    def __init__(self, channel: Channel) -> None:
-        super().__init__(channel, "BEGIN")
+    def __init__(self, idle: asyncio.Queue[Channel], here: sqlite3.Connection) -> None:
+        self._idle = idle
+        self._here = here
+        self.erased = False
 
-    def _inside(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call `work` with a snapshot of its own."""
+        channel = await self._idle.get()
         try:
-            return super()._inside(connection, work)
+            return await channel.run(_within_one_call, lambda c: work(c, *args, **kwargs))
         finally:
-            _roll_back(connection)
+            # A call whose caller was cancelled ends before the next one on the channel begins.
+            self._idle.put_nowait(channel)
+
+    def at_once(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Call `work` in this thread; None where that might have to wait.
+
+        Only for what reads a few small rows: a hop to another thread takes several times as long.
+        """
+        try:
+            return _within_one_call(self._here, lambda c: work(c, *args, **kwargs))
+        except sqlite3.Error:
+            return None
+
+
+def _within_one_call(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        _roll_back(connection)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

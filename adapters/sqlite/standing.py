@@ -11,9 +11,10 @@ from adapters.sqlite.filters import filter_sql
 from adapters.sqlite.namespaces import policy_in_force
 from adapters.sqlite.records import setting
 from adapters.sqlite.rows import SELECTED, list_json, memory_of, within_sql
+from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.memory import Memory, MemoryId
-from domain.namespace import Scope
+from domain.namespace import Scope, ScopeKind
 from domain.ports import Claim, Standing, Verified
 
 # CROSS JOIN fixes the order: from the ids to their rows, never through all rows of a namespace.
@@ -55,8 +56,35 @@ def standing(connection: sqlite3.Connection, scope: Scope, claim: Claim, fact: s
         rows = connection.execute(f"{_VERSIONS} AND {within}", [list_json(held), *parameters])
         versions = dict(rows)
         changed = live(connection, [id for id in versions if versions[id] != held[id]])
+    return _standing(connection, scope, fact, position=now, versions=versions, changed=changed)
+
+
+def unmoved(
+    connection: sqlite3.Connection, scope: Scope, claim: Claim, fact: str
+) -> Standing | None:
+    """Return how things stand if nothing needs to be looked up; else None.
+
+    In one namespace these are a handful of rows of tables that are small and always in use.
+    """
+    if claim.others or scope.kind is not ScopeKind.EXACT:
+        return None
+    now = position(connection, scope)
+    if now != claim.seen_at:
+        return None
+    return _standing(connection, scope, fact, position=now, versions={}, changed={})
+
+
+def _standing(
+    connection: sqlite3.Connection,
+    scope: Scope,
+    fact: str,
+    *,
+    position: FeedPosition,
+    versions: dict[MemoryId, int],
+    changed: dict[MemoryId, Memory],
+) -> Standing:
     return Standing(
-        position=now,
+        position=position,
         versions=versions,
         changed=changed,
         policy=policy_in_force(connection, scope.namespace),
