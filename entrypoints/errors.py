@@ -41,6 +41,7 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.LockLost: Outcome(409, "Another worker took the job over", "lock-lost"),
     errors.TooLarge: Outcome(413, "Larger than the limit", "too-large"),
     errors.Unavailable: Outcome(503, "Temporarily unavailable", "unavailable"),
+    errors.Overloaded: Outcome(503, "Too many requests at once", "overloaded"),
     errors.StoreUnavailable: Outcome(503, "The store does not answer", "store-unavailable"),
     errors.ChangeCollided: Outcome(503, "Too many changes at once: try again", "change-collided"),
     errors.EmbedderUnavailable: Outcome(

@@ -93,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     content_bytes_max: _Count = 64 * 1024
     payload_bytes_max: _Count = 256 * 1024
     body_bytes_max: _Count = 32 * 1024 * 1024
+    requests_reading_max: _Count = 256
+    requests_writing_max: _Count = 128
     import_line_bytes_max: _Count = 4 * 1024 * 1024
     batch_max: _Count = 1000
     k_max: _Count = 1000

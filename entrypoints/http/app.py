@@ -12,6 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from prometheus_client import CollectorRegistry
 
+from adapters.environment import Settings
 from container import Container
 from entrypoints.http import (
     feed,
@@ -24,6 +25,7 @@ from entrypoints.http import (
     transfer,
 )
 from entrypoints.http.access import admit, caller
+from entrypoints.http.admission import Bounded
 from entrypoints.http.metrics import Measured
 from entrypoints.http.problems import HANDLERS
 from entrypoints.http.requests import StrictRequest, only_known_parameters
@@ -58,7 +60,7 @@ def create_app(container: Container) -> Litestar:
             "caller": Provide(caller, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[Measured(registry), Traced()],
+        middleware=[Measured(registry), Traced(), _bounded(settings)],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
@@ -69,6 +71,12 @@ def create_app(container: Container) -> Litestar:
     app.state.bootstrap_key = settings.bootstrap_key
     app.state.stopping = asyncio.Event()
     return app
+
+
+def _bounded(settings: Settings) -> Bounded:
+    return Bounded(
+        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
+    )
 
 
 def _document() -> OpenAPIConfig:
