@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from domain.events import Event, FeedPosition
 from domain.filter import Filter
 from domain.lexical import AnalysedText, LexicalEvidence
 from domain.link import Direction, Link
-from domain.memory import Life, Memory, MemoryId, MemoryVersion
+from domain.memory import Kind, Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
 from domain.vector import EmbeddingModel, Role, Vector
 
@@ -197,17 +197,38 @@ class Lexicon(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a filter may look at in a memory beside its validity.
+
+    `happened_at` is in microseconds since the Unix epoch, `payload` is JSON.
+    """
+
+    kind: str = Kind.EPISODIC
+    level: int = 0
+    tags: tuple[str, ...] = ()
+    actor: str | None = None
+    session: str | None = None
+    happened_at: int = 0
+    coordinate: tuple[float, ...] | None = None
+    payload: str = "{}"
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedTerms:
-    """A live memory's index terms with what a text index needs to filter by time.
+    """A live memory's index terms with what a text index needs to filter.
 
     `own` and `context` are terms as `domain.lexical.encoded` spells them, separated by spaces;
-    `context` is None where it is the same as `own`. `span` is as in `IndexedVector`.
+    `context` is None where it is the same as `own`. `span` and `facts` are as in `IndexedVector`.
     """
 
     memory_id: MemoryId
     own: str
     context: str | None
     span: tuple[float, float, float]
+    facts: Facts = field(default=NO_FACTS, compare=False)
 
 
 class IndexTerms(Protocol):
@@ -246,15 +267,17 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class IndexedVector:
-    """A live memory's vectors with what a vector index needs to filter by time.
+    """A live memory's vectors with what a vector index needs to filter.
 
     `span` is (valid_from, valid_to, expires_at) in Unix seconds, with infinities for open ends.
+    `facts` do not count when two are compared: they are what the memory is, not its vectors.
     """
 
     memory_id: MemoryId
     own: Vector | None
     context: Vector | None
     span: tuple[float, float, float]
+    facts: Facts = field(default=NO_FACTS, compare=False)
 
 
 class Embeddings(Protocol):

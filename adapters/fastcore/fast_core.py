@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.changes import is_worth_following, touched_since
 from adapters.fastcore.surveys import Surveys
+from adapters.fastcore.threads import SHARES, in_thread
 from domain.errors import DimensionMismatch
 from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
-from domain.ports import CanonicalStore, Transaction, VectorNominations
+from domain.ports import CanonicalStore, IndexedVector, Transaction, VectorNominations
 from domain.vector import Role, Vector
 
 if TYPE_CHECKING:
-    from adapters.fastcore.scan import Ranked, Target
+    from adapters.fastcore.scan import Part, Ranked, Target
     from adapters.fastcore.segment import Segment, View
 
 _PAGE = 2000
-#: Up to here a scan takes about half a millisecond: less than handing it to a thread may cost.
-_INLINE_ROWS = 5000
+#: Up to this cost (in vectors scanned by codes) a scan takes about half a millisecond: less than
+#: handing it to a thread may cost.
+_INLINE_COST = 20_000.0
+#: Up to here, so does working out a filter.
+_INLINE_ROWS = 20_000
+#: Up to here, so does a change.
+_INLINE_CHANGED = 32
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
+#: Up to here, so do the cosines between a question and as many memories.
+_SIMILAR_INLINE = 1000
 #: A subtree is scanned in portions, so that it may be larger than the byte budget.
-_PORTION_ROWS = 50_000
+_PORTION_VECTORS = 50_000
 
 
 class FastCore:
@@ -45,11 +54,13 @@ class FastCore:
         dimension: int,
         *,
         budget: Budget,
+        exact_rows: int = 150_000,
     ) -> None:
         self._store = store
         self._model_id = model_id
         self._dimension = dimension
         self._budget = budget
+        self._exact_rows = exact_rows
         self._segments: dict[Namespace, Segment] = {}
         self._homes: dict[MemoryId, Segment] = {}
         self._surveys = Surveys(store)
@@ -63,25 +74,26 @@ class FastCore:
         from adapters.fastcore.scan import merged
 
         self._check_dimension(vector)
-        allowed, until = await self._allowed(scope, filter)
-        moment = None if filter.valid_at is None else filter.valid_at.timestamp()
         epoch, namespaces = await self._surveys.of(scope)
-        epochs = {known for known in (epoch, until.epoch if until else None) if known is not None}
-        watermark = 0
-        own: list[Ranked] = []
-        context: list[Ranked] = []
-        async for targets in self._portions(namespaces, allowed):
-            epochs.update(target.view.epoch for target in targets)
-            watermark += sum(target.view.watermark for target in targets)
-            best = await self._nearest(vector, targets, moment, limit)
-            own.append(best[0])
-            context.append(best[1])
-        if until is not None:
-            # Segments may have moved on since the filter was asked: claim no more than it knew.
-            watermark = min(watermark, until.seq)
-        # Segments of several epochs equal no position of the store: the caller catches up.
-        position = FeedPosition(epochs.pop() if len(epochs) == 1 else "", watermark)
-        return VectorNominations(merged(own, limit), merged(context, limit), position, exact=True)
+        answer = _Answer(set() if epoch is None else {epoch})
+        async for segments in self._portions(namespaces):
+            told = await self._told(scope, filter, segments)
+            if told is None:
+                views = [segment.view for segment in segments]
+                answer.note(views, None)
+                targets = await _targets(views, filter)
+            else:
+                allowed, until = told
+                views = [segment.view for segment in segments]
+                answer.note(views, until)
+                targets = _chosen(segments, allowed)
+            answer.add(await _nearest(vector, targets, limit))
+        return VectorNominations(
+            merged(answer.own, limit),
+            merged(answer.context, limit),
+            answer.position,
+            exact=answer.exact,
+        )
 
     async def similarities(
         self, vector: Vector, ids: Sequence[MemoryId], /
@@ -104,7 +116,7 @@ class FastCore:
                 for (id, (view, row)), a, b in zip(places.items(), own, context, strict=True)
             }
 
-        return compute() if len(places) <= _INLINE_ROWS else await asyncio.to_thread(compute)
+        return compute() if len(places) <= _SIMILAR_INLINE else await asyncio.to_thread(compute)
 
     async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
@@ -157,46 +169,28 @@ class FastCore:
             return None
         return segment.view, segment.places[id]
 
-    async def _allowed(
-        self, scope: Scope, filter: Filter
-    ) -> tuple[frozenset[MemoryId] | None, FeedPosition | None]:
-        """Return who passes the filter and as of when; None when validity alone decides."""
-        if filter.only_time:
-            return None, None
+    async def _told(
+        self, scope: Scope, filter: Filter, segments: Sequence[Segment]
+    ) -> tuple[frozenset[MemoryId], FeedPosition] | None:
+        """Let the store say who passes, and as of when, where the segments cannot tell."""
+        if filter.only_time or all(one.view.facts.can_tell(filter) for one in segments):
+            return None
         async with self._store.reading() as tx:
             position = await tx.feed.position(scope)
             return frozenset(await tx.memories.find_ids(scope, filter)), position
 
-    async def _portions(
-        self, namespaces: Iterable[Namespace], allowed: frozenset[MemoryId] | None
-    ) -> AsyncIterator[list[Target]]:
-        from adapters.fastcore.scan import Target
-
-        portion: list[Target] = []
-        rows = 0
+    async def _portions(self, namespaces: Iterable[Namespace]) -> AsyncIterator[list[Segment]]:
+        portion: list[Segment] = []
+        vectors = 0
         for namespace in namespaces:
             segment = await self._loaded(namespace)
-            chosen = None
-            if allowed is not None:
-                # Intersecting walks over the smaller of the two.
-                found = segment.places.keys() & allowed
-                chosen = tuple(segment.places[id] for id in found)
-            portion.append(Target(segment.view, chosen))
-            rows += segment.view.count
-            if rows >= _PORTION_ROWS:
+            portion.append(segment)
+            vectors += segment.view.vectors
+            if vectors >= _PORTION_VECTORS:
                 yield portion
-                portion, rows = [], 0
+                portion, vectors = [], 0
         if portion:
             yield portion
-
-    async def _nearest(
-        self, vector: Vector, targets: Sequence[Target], moment: float | None, limit: int
-    ) -> tuple[Ranked, Ranked]:
-        from adapters.fastcore.scan import nearest
-
-        if sum(target.view.count for target in targets) <= _INLINE_ROWS:
-            return nearest(vector, targets, moment, limit)
-        return await asyncio.to_thread(nearest, vector, targets, moment, limit)
 
     # --- Loading and catching up -----------------------------------------------------------------
 
@@ -226,6 +220,8 @@ class FastCore:
                 position = await tx.feed.position(Scope(namespace))
                 if segment is None or not await self._applied(tx, namespace, segment, position):
                     segment = await self._load(tx, namespace, position)
+            if segment.is_sparse:
+                segment = await in_thread(segment.compacted)
             if generation == self._generation:
                 self._install(namespace, segment)
             return segment
@@ -234,10 +230,16 @@ class FastCore:
         from adapters.fastcore.segment import Segment
 
         model = self._current_model()
-        segment = Segment(model, self._dimension, position.epoch, position.seq)
+        segment = Segment(
+            model,
+            self._dimension,
+            position.epoch,
+            position.seq,
+            exact_rows=self._exact_rows,
+        )
         last: MemoryId | None = None
         while page := await tx.embeddings.page(namespace, model, limit=_PAGE, after=last):
-            segment.apply(page, (), position.seq)
+            await _apply(segment, page, (), position.seq)
             last = page[-1].memory_id
             if len(page) < _PAGE:
                 break
@@ -255,7 +257,7 @@ class FastCore:
         async for touched, seq in touched_since(tx, namespace, view.watermark, position):
             found = await tx.embeddings.of(sorted(touched), segment.model) if touched else []
             gone = touched.difference(item.memory_id for item in found)
-            segment.apply(found, gone, seq)
+            await _apply(segment, found, gone, seq)
             if self._segments.get(namespace) is segment:
                 self._homes.update((item.memory_id, segment) for item in found)
                 self._leave_home(segment, gone)
@@ -274,3 +276,101 @@ class FastCore:
         for id in ids:
             if self._homes.get(id) is segment:
                 del self._homes[id]
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the portions of a scope have brought so far, and the state it was taken from."""
+
+    epochs: set[str]
+    watermark: int = 0
+    own: list[Ranked] = field(default_factory=list)
+    context: list[Ranked] = field(default_factory=list)
+    exact: bool = True
+    _until: int | None = None
+
+    def note(self, views: Sequence[View], until: FeedPosition | None) -> None:
+        """Count in what is searched, and where the store stood when it was asked who passes."""
+        self.epochs.update(view.epoch for view in views)
+        self.watermark += sum(view.watermark for view in views)
+        if until is not None:
+            self.epochs.add(until.epoch)
+            self._until = until.seq if self._until is None else min(self._until, until.seq)
+
+    def add(self, found: tuple[list[Ranked], list[Ranked], bool]) -> None:
+        """Add what a portion has brought."""
+        own, context, exact = found
+        self.own += own
+        self.context += context
+        self.exact = self.exact and exact
+
+    @property
+    def position(self) -> FeedPosition:
+        """The position of the store that this equals.
+
+        Segments of several epochs equal none: the caller catches up. Segments may have moved on
+        since the store was asked: no more is claimed than it knew.
+        """
+        watermark = self.watermark if self._until is None else min(self.watermark, self._until)
+        return FeedPosition(min(self.epochs) if len(self.epochs) == 1 else "", watermark)
+
+
+async def _targets(views: Sequence[View], filter: Filter) -> list[Target]:
+    """Work out what may be returned, in a thread where that takes long."""
+    from adapters.fastcore.eligible import effort, eligible, moment_of
+    from adapters.fastcore.scan import Target
+
+    moment = moment_of(filter)
+
+    def work() -> list[Target]:
+        return [Target(view, eligible(view, filter, moment)) for view in views]
+
+    if effort(views, filter) <= _INLINE_ROWS:
+        return work()
+    return await asyncio.to_thread(work)
+
+
+def _chosen(segments: Sequence[Segment], allowed: frozenset[MemoryId]) -> list[Target]:
+    """Intersect with what the store allows: that walks over the smaller of the two."""
+    from adapters.fastcore.eligible import only
+    from adapters.fastcore.scan import Target
+
+    return [
+        Target(
+            segment.view,
+            only(segment.view, [segment.places[id] for id in segment.places.keys() & allowed]),
+        )
+        for segment in segments
+    ]
+
+
+async def _nearest(
+    vector: Vector, targets: Sequence[Target], limit: int
+) -> tuple[list[Ranked], list[Ranked], bool]:
+    """Search at once where that is quick, else in as many threads as there are cores."""
+    from adapters.fastcore.scan import nearest, parts, shared
+
+    def search(share: Sequence[Part]) -> tuple[Ranked, Ranked, bool]:
+        return nearest(vector, share, limit)
+
+    pieces = parts(targets)
+    cost = sum(part.cost for part in pieces)
+    if cost <= _INLINE_COST:
+        found = [search(pieces)]
+    else:
+        shares = shared(pieces, SHARES)
+        found = await asyncio.gather(*(asyncio.to_thread(search, share) for share in shares))
+    return (
+        [own for own, _, _ in found],
+        [context for _, context, _ in found],
+        all(exact for _, _, exact in found),
+    )
+
+
+async def _apply(
+    segment: Segment, changed: Sequence[IndexedVector], gone: Iterable[MemoryId], seq: int
+) -> None:
+    if len(changed) <= _INLINE_CHANGED and not segment.is_about_to_seal(len(changed)):
+        segment.apply(changed, gone, seq)
+        return
+    segment.install(await in_thread(lambda: segment.prepared(changed, gone, seq)))

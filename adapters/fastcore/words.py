@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.changes import is_worth_following, touched_since
 from adapters.fastcore.room import Room
 from adapters.fastcore.surveys import Surveys
+from adapters.fastcore.threads import in_thread
 from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.lexical import LexicalEvidence, encoded
@@ -19,10 +20,8 @@ from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import CanonicalStore, IndexedTerms, Transaction
 
 if TYPE_CHECKING:
-    from adapters.fastcore.matching import Target
-    from adapters.fastcore.postings import Postings
-
-Result = TypeVar("Result")
+    from adapters.fastcore.eligible import Mask
+    from adapters.fastcore.postings import Postings, View
 
 _PAGE = 2000
 #: Up to here a search takes about half a millisecond: less than handing it to a thread may cost.
@@ -53,18 +52,25 @@ class FastWords:
         """Return memories with any of the terms, best first by BM25 on both fields, ties by id."""
         if not terms:
             return []
-        from adapters.fastcore.matching import best, work
+        from adapters.fastcore.eligible import effort
+        from adapters.fastcore.matching import Target, best, work
 
         known = self._sum_of_watermarks(scope)
-        position, allowed = await self._asked(scope, filter)
-        targets = [
-            _target(segment, allowed) for segment in await self._current(scope, position, known)
-        ]
+        async with self._store.reading() as tx:
+            position = await tx.feed.position(scope)
+        segments = await self._current(scope, position, known)
+        passing = await self._told(scope, filter, segments)
+        views = [segment.view for segment in segments]
         words = list(dict.fromkeys(map(encoded, terms)))
-        moment = None if filter.valid_at is None else filter.valid_at.timestamp()
-        if work(words, targets) <= _INLINE_POSTINGS:
-            return best(words, targets, moment, limit)
-        return await asyncio.to_thread(best, words, targets, moment, limit)
+
+        def search() -> list[MemoryId]:
+            masks = _masks(views, filter) if passing is None else passing
+            targets = [Target(view, mask) for view, mask in zip(views, masks, strict=True)]
+            return best(words, targets, limit)
+
+        if work(words, views) + effort(views, filter) <= _INLINE_POSTINGS:
+            return search()
+        return await asyncio.to_thread(search)
 
     def evidence(
         self,
@@ -102,15 +108,21 @@ class FastWords:
 
     # --- Being current ---------------------------------------------------------------------------
 
-    async def _asked(
-        self, scope: Scope, filter: Filter
-    ) -> tuple[FeedPosition, frozenset[MemoryId] | None]:
-        """Return where the feeds stand, and who passes (None when validity alone decides)."""
+    async def _told(
+        self, scope: Scope, filter: Filter, segments: Sequence[Postings]
+    ) -> list[Mask | None] | None:
+        """Let the store say who passes where the segments cannot tell."""
+        from adapters.fastcore.eligible import only
+
+        if filter.only_time or all(one.view.facts.can_tell(filter) for one in segments):
+            return None
         async with self._store.reading() as tx:
-            position = await tx.feed.position(scope)
-            if filter.only_time:
-                return position, None
-            return position, frozenset(await tx.memories.find_ids(scope, filter))
+            allowed = frozenset(await tx.memories.find_ids(scope, filter))
+        # Intersecting walks over the smaller of the two.
+        return [
+            only(one.view, [one.places[id] for id in one.places.keys() & allowed])
+            for one in segments
+        ]
 
     def _loaded(self, scope: Scope) -> list[Postings] | None:
         """Return the segments of a scope as they are; None unless all are there."""
@@ -162,7 +174,7 @@ class FastWords:
             if segment is None or not await self._applied(tx, namespace, segment, position):
                 segment = await self._load(tx, namespace, position)
         if segment.is_sparse:
-            segment = await _in_thread(segment.compacted)
+            segment = await in_thread(segment.compacted)
         return segment
 
     async def _load(
@@ -201,24 +213,10 @@ class FastWords:
         if len(live) <= _INLINE_CHANGED and segment.view.postings <= _INLINE_POSTINGS:
             segment.install(segment.prepared(live, gone, seq))
             return
-        segment.install(await _in_thread(lambda: segment.prepared(live, gone, seq)))
+        segment.install(await in_thread(lambda: segment.prepared(live, gone, seq)))
 
 
-def _target(segment: Postings, allowed: frozenset[MemoryId] | None) -> Target:
-    from adapters.fastcore.matching import Target
+def _masks(views: Sequence[View], filter: Filter) -> list[Mask | None]:
+    from adapters.fastcore.eligible import eligible, moment_of
 
-    if allowed is None:
-        return Target(segment.view, None)
-    # Intersecting walks over the smaller of the two.
-    chosen = segment.places.keys() & allowed
-    return Target(segment.view, tuple(segment.places[id] for id in chosen))
-
-
-async def _in_thread(work: Callable[[], Result]) -> Result:
-    """Work in a thread, and let it end even if the caller is cancelled: nobody else may write."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    return [eligible(view, filter, moment_of(filter)) for view in views]

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.sqlite.rows import Row, list_json, micros, optional_micros, to_json
-from adapters.sqlite.session import Runner
+from adapters.sqlite.rows import FACTS, Row, facts_of, list_json, micros, optional_micros, to_json
+from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import Embedding, EmbeddingTask, IndexedVector
@@ -21,8 +21,8 @@ _OF_MEMORY = (
 
 # Parameters: the model twice.
 _INDEXED = (
-    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
-    " FROM {source}"
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM {{source}}"
     " LEFT JOIN embeddings own"
     f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = ?2"
     " LEFT JOIN embeddings context"
@@ -39,7 +39,7 @@ _HAS_NEIGHBOUR = (
 class SqliteEmbeddings:
     """Implements `domain.ports.Embeddings`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def queue(
@@ -244,7 +244,7 @@ def _stored(connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str)
 
 
 def _indexed(row: Row) -> IndexedVector:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     return IndexedVector(
         MemoryId(id),
         None if own is None else Vector(own),
@@ -254,6 +254,7 @@ def _indexed(row: Row) -> IndexedVector:
             _seconds(valid_to, math.inf),
             _seconds(expires_at, math.inf),
         ),
+        facts_of(tuple(facts)),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from adapters.sqlite.namespaces import ensure_namespaces
 from adapters.sqlite.rows import Row, list_json, micros, moment_of, scope_sql, to_json
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.events import Event, EventType, FeedPosition
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
@@ -24,7 +24,7 @@ EVENT_COLUMNS = (
 class SqliteFeed:
     """Implements `domain.ports.Feed`. The one writer is the lock on every counter."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def lock(self, namespaces: Iterable[Namespace], /) -> dict[Namespace, int]:

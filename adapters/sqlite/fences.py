@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.errors import LockLost
 
 
 class SqliteFences:
     """Implements `domain.ports.Fences`. While one writer checks, no other can take."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def take(self, name: str, /) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from adapters.sqlite.filters import filter_sql
 from adapters.sqlite.rows import list_json, scope_sql, within_sql
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from adapters.sqlite.terms import counts_of, joined, match_expression
 from domain.filter import Filter
 from domain.lexical import AnalysedText, FieldStatistics, LexicalEvidence, TermCounts, encoded
@@ -30,7 +30,7 @@ Document = tuple[int, int, str, str | None]
 class SqliteLexicon:
     """Implements `domain.ports.Lexicon`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def put(self, texts: Mapping[MemoryId, AnalysedText], /) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from adapters.sqlite.rows import Row, list_json, micros, moment_of, to_json, within_sql
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.link import Direction, Link
 from domain.memory import MemoryId
 from domain.namespace import Scope, root_of
@@ -27,7 +27,7 @@ _AT = {
 class SqliteLinks:
     """Implements `domain.ports.Links`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def of(

@@ -21,7 +21,7 @@ from adapters.sqlite.rows import (
     optional_moment,
     within_sql,
 )
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from adapters.sqlite.standing import live, standing, unmoved, verify
 from domain.filter import Filter
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
@@ -34,7 +34,7 @@ _JOINED = "memories m JOIN namespaces n ON n.id = m.namespace_id"
 class SqliteMemories:
     """Implements `domain.ports.Memories`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:

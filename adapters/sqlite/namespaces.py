@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import lru_cache
 
 from adapters.sqlite.rows import list_json, scope_sql, to_json
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope, ancestors
 
 _POLICIES_CACHED = 1024
@@ -19,7 +19,7 @@ _POLICIES_CACHED = 1024
 class SqliteNamespaces:
     """Implements `domain.ports.Namespaces`. A namespace exists when it has a row."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def stats(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from adapters.sqlite.feed import EVENT_COLUMNS, event_of, position
 from adapters.sqlite.rows import list_json, scope_sql
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.events import Event, EventType
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
@@ -41,7 +41,7 @@ class SqliteProjections:
     A watermark never goes back within an epoch, but for `discard`.
     """
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def lock_shard(self, name: str, shard: int, /) -> bool:

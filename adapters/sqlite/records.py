@@ -7,7 +7,7 @@ import sqlite3
 from datetime import datetime, timedelta
 
 from adapters.sqlite.rows import micros, to_json
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.ports import IdempotencyRecord
 
@@ -18,7 +18,7 @@ _KEY_LIFE = timedelta(days=8)
 class SqliteIdempotencyKeys:
     """Implements `domain.ports.IdempotencyKeys`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def find(self, owner: str, key: str, /) -> IdempotencyRecord | None:
@@ -35,7 +35,7 @@ class SqliteIdempotencyKeys:
 class SqliteSettings:
     """Implements `domain.ports.Settings`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def get(self, name: str, /) -> str | None:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from adapters.sqlite.failures import translated
 from domain.errors import StoreUnavailable
@@ -85,29 +85,6 @@ class Channel:
         return self._connection
 
 
-class Runner(Protocol):
-    """What the repositories run their statements on."""
-
-    #: Content was erased: what the full-text index keeps of deleted rows has to go as well.
-    erased: bool
-
-    async def run(
-        self,
-        work: Callable[Concatenate[sqlite3.Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Call `work` inside the transaction, in one hop to its thread."""
-
-    def at_once(
-        self,
-        work: Callable[Concatenate[sqlite3.Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T | None:
-        """Call `work` in this thread; None where that is not possible without waiting."""
-
-
 class Session:
     """A transaction on a channel. It begins with its first call and outlives its block for none."""
 
@@ -115,6 +92,7 @@ class Session:
         self._channel = channel
         self._begin = begin
         self._over = False
+        #: Content was erased: what the full-text index keeps of deleted rows has to go as well.
         self.erased = False
 
     async def run(
@@ -160,13 +138,14 @@ class Session:
         return work(connection)
 
 
-class Glance:
-    """Stands for a transaction of one call: it ends in the same hop to a reader's thread."""
+class Glance(Session):
+    """A transaction of one call: it ends in the same hop to a reader's thread."""
 
+    # It has no channel of its own: each call takes one that is idle.
     def __init__(self, idle: asyncio.Queue[Channel], here: sqlite3.Connection) -> None:
+        self.erased = False
         self._idle = idle
         self._here = here
-        self.erased = False
 
     async def run(
         self,

@@ -12,7 +12,7 @@ from adapters.sqlite.memories import SqliteMemories
 from adapters.sqlite.namespaces import SqliteNamespaces
 from adapters.sqlite.projections import SqliteProjections
 from adapters.sqlite.records import SqliteIdempotencyKeys, SqliteSettings
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from adapters.sqlite.versions import SqliteVersions
 from domain.ports import (
     Embeddings,
@@ -33,7 +33,7 @@ from domain.ports import (
 class SqliteTransaction:
     """Implements `domain.ports.Transaction`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self.memories: Memories = SqliteMemories(session)
         self.versions: Versions = SqliteVersions(session)
         self.links: Links = SqliteLinks(session)

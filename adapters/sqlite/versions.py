@@ -6,14 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 
 from adapters.sqlite.rows import body_of, list_json, micros, optional_micros, values_of
-from adapters.sqlite.session import Runner
+from adapters.sqlite.session import Session
 from domain.memory import MemoryVersion
 
 
 class SqliteVersions:
     """Implements `domain.ports.Versions`."""
 
-    def __init__(self, session: Runner) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     async def add(self, versions: Sequence[MemoryVersion], /) -> None:
