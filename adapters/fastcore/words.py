@@ -56,8 +56,7 @@ class FastWords:
         from adapters.fastcore.matching import Target, best, work
 
         known = self._sum_of_watermarks(scope)
-        async with self._store.reading() as tx:
-            position = await tx.feed.position(scope)
+        position = await self._store.glance(lambda tx: tx.feed.position(scope))
         segments = await self._current(scope, position, known)
         passing = await self._told(scope, filter, segments)
         views = [segment.view for segment in segments]
