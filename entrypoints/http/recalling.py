@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from litestar import post
 from litestar.params import JSONBody
 
@@ -9,6 +11,9 @@ from domain.recall import RecallAnswer
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import RecallAnswers, RecallBatchBody, RecallBody
+
+#: Of one batch, so that others get their turn at the model and the store.
+QUESTIONS_AT_ONCE = 8
 
 
 @post("/recall", status_code=200, responses=documented(400, 413))
@@ -20,8 +25,11 @@ async def recall(data: JSONBody[RecallBody], container: Soma) -> RecallAnswer:
 @post("/recall/batch", status_code=200, responses=documented(400, 413))
 async def recall_batch(data: JSONBody[RecallBatchBody], container: Soma) -> RecallAnswers:
     """Answer up to 100 questions in one call."""
-    use_case = container.recall()
-    return RecallAnswers([await use_case(query) for query in data.asked()])
+    use_case, queries, answers = container.recall(), data.asked(), list[RecallAnswer]()
+    for start in range(0, len(queries), QUESTIONS_AT_ONCE):
+        some = queries[start : start + QUESTIONS_AT_ONCE]
+        answers += await asyncio.gather(*(use_case(query) for query in some))
+    return RecallAnswers(answers)
 
 
 ROUTES = [recall, recall_batch]
