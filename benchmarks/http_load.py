@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -50,11 +50,10 @@ async def _loaded(url: str, requests: Sequence[bytes], clients: int) -> Load:
     return Load(times, time.perf_counter() - started)
 
 
-async def _client(url: str, waiting: object, times: list[float]) -> None:
-    assert hasattr(waiting, "__next__")
+async def _client(url: str, waiting: Iterator[bytes], times: list[float]) -> None:
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    for one in waiting:  # type: ignore[attr-defined]
+    for one in waiting:
         started = time.perf_counter()
         writer.write(one)
         head = await reader.readuntil(_END)

@@ -124,14 +124,15 @@ def serving(data_dir: Path, **settings: str) -> Iterator[Server]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        _await_ready(url, process)
+        await_ready(url, process)
         yield Server(url, process.pid)
     finally:
         process.terminate()
         process.wait(_STOP_SECONDS)
 
 
-def _await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers; leave when its process has ended."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
