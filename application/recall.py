@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from domain.memory import check_time, checked_text
 from domain.namespace import NamespacePolicy, root_of
 from domain.ports import CanonicalStore, MemoryGraph
 from domain.ranking import (
+    NEAR_DUPLICATE,
     Candidate,
     Tuning,
     context_block,
@@ -81,8 +82,9 @@ class Recall:
             if len(query.text.encode()) > QUERY_BYTES_MAX:
                 raise InvalidInput("query", f"is longer than {QUERY_BYTES_MAX} bytes")
         check_time(query.as_of, "as_of")
-        # What the namespace says comes under it later; wrong names are refused before any work.
-        self._tuning(query, NamespacePolicy())
+        if query.weights or query.signals:
+            # What the namespace says comes under it later; wrong names are refused before any work.
+            self._tuning(query, NamespacePolicy())
         if not 1 <= query.k <= self.k_max:
             raise InvalidInput("k", f"must be 1 to {self.k_max}")
         if not 0 <= query.expand <= HOPS_MAX:
@@ -168,7 +170,7 @@ class Recall:
         if not head[1:] or not tuning.weight("diversity"):
             return ranked
         likeness = await gatherer.likeness([candidate.memory.id for candidate in head])
-        if likeness is None:
+        if likeness is None or not _has_repeats(likeness):
             return ranked
         diversify(head, likeness, tuning)
         return ordered(ranked)
@@ -184,3 +186,8 @@ class Recall:
             if len(hits) == query.k:
                 break
         return tuple(hits)
+
+
+def _has_repeats(likeness: Sequence[Sequence[float]]) -> bool:
+    """Tell whether any two are alike enough to be looked at: mostly none are."""
+    return any(max(row[:index]) >= NEAR_DUPLICATE for index, row in enumerate(likeness) if index)

@@ -99,22 +99,16 @@ class FastCore:
         self, vector: Vector, ids: Sequence[MemoryId], /
     ) -> dict[MemoryId, tuple[float | None, float | None]]:
         """Return cosines of those ids whose namespace is loaded."""
-        from adapters.fastcore.scan import cosines, gathered, has
+        from adapters.fastcore.scan import similar
 
         self._check_dimension(vector)
         places = {id: place for id in ids if (place := self._place(id)) is not None}
 
         def compute() -> dict[MemoryId, tuple[float | None, float | None]]:
             found = list(places.values())
-            own = cosines(vector, gathered(found, Role.OWN, self._dimension)).tolist()
-            context = cosines(vector, gathered(found, Role.CONTEXT, self._dimension)).tolist()
-            return {
-                id: (
-                    a if has(view, Role.OWN, row) else None,
-                    b if has(view, Role.CONTEXT, row) else None,
-                )
-                for (id, (view, row)), a, b in zip(places.items(), own, context, strict=True)
-            }
+            own = similar(vector, found, Role.OWN, self._dimension)
+            context = similar(vector, found, Role.CONTEXT, self._dimension)
+            return dict(zip(places, zip(own, context, strict=True), strict=True))
 
         return compute() if len(places) <= _SIMILAR_INLINE else await asyncio.to_thread(compute)
 
@@ -125,7 +119,7 @@ class FastCore:
         places = [self._place(id) for id in ids]
 
         def compute() -> list[list[float]]:
-            return pairwise(gathered(places, Role.OWN, self._dimension))
+            return pairwise(gathered(places, Role.OWN, self._dimension)[0])
 
         return compute() if len(ids) <= _PAIRS_INLINE else await asyncio.to_thread(compute)
 

@@ -130,25 +130,43 @@ def pairwise(rows: Floats) -> list[list[float]]:
     return answer
 
 
-def gathered(places: Sequence[tuple[View, int] | None], role: Role, dimension: int) -> Floats:
-    """Return the vectors at these places, zeros where there is none."""
+def similar(
+    vector: Vector, places: Sequence[tuple[View, int]], role: Role, dimension: int
+) -> list[float | None]:
+    """Return the cosines of the vectors at these places, None where there is none."""
+    rows, present = gathered(places, role, dimension)
+    if not present.any():
+        return [None] * len(places)
+    values = cosines(vector, rows).tolist()
+    if present.all():
+        return values  # type: ignore[no-any-return]
+    return [value if there else None for value, there in zip(values, present.tolist(), strict=True)]
+
+
+def gathered(
+    places: Sequence[tuple[View, int] | None], role: Role, dimension: int
+) -> tuple[Floats, Mask]:
+    """Return the vectors at these places, zeros where there is none, and where there is one."""
     rows = np.zeros((len(places), dimension), np.float32)
-    by_view: dict[int, tuple[View, list[tuple[int, int]]]] = {}
+    present = np.zeros(len(places), np.bool_)
+    by_view: dict[int, tuple[View, list[int], list[int]]] = {}
     for index, place in enumerate(places):
         if place is not None:
             view, row = place
-            slot = int(side(view, role).slots[row])
-            if slot >= 0:
-                by_view.setdefault(id(view), (view, []))[1].append((index, slot))
-    for view, found in by_view.values():
-        indexes, slots = zip(*found, strict=True)
-        rows[list(indexes)] = side(view, role).shelf.taken(np.array(slots))
-    return rows
-
-
-def has(view: View, role: Role, row: int) -> bool:
-    """Tell whether a row has a vector of this role."""
-    return bool(side(view, role).slots[row] >= 0)
+            if id(view) not in by_view:
+                by_view[id(view)] = (view, [], [])
+            _, indexes, numbers = by_view[id(view)]
+            indexes.append(index)
+            numbers.append(row)
+    for view, indexes, numbers in by_view.values():
+        one = side(view, role)
+        slots = one.slots[numbers]
+        there = np.flatnonzero(slots >= 0)
+        if len(there):
+            chosen = np.array(indexes)[there]
+            rows[chosen] = one.shelf.taken(slots[there])
+            present[chosen] = True
+    return rows, present
 
 
 def merged(parts: Sequence[Ranked], limit: int) -> tuple[tuple[MemoryId, float], ...]:
