@@ -24,6 +24,7 @@ from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
 from adapters.fastcore.words import FastWords
+from adapters.gathered_questions import GatheredQuestions
 from adapters.given_embedder import GivenEmbedder
 from adapters.http_reranker import HttpReranker
 from adapters.identifiers import Uuid7Source
@@ -306,8 +307,14 @@ class Container(containers.DeclarativeContainer):
         settings.provided.embedder, **embedders
     )
     other_embedders: providers.Provider[list[Embedder]] = providers.List()
+    # Only embedders whose vectors do not depend on what else is in the call.
+    askings: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012
+        "bge-small": local_embedder,
+        "openai": providers.Singleton(GatheredQuestions, local_embedder),
+        "none": local_embedder,
+    }
     embedder: providers.Provider[Embedder] = providers.Singleton(
-        CachedEmbedder, local_embedder, cache
+        CachedEmbedder, providers.Selector(settings.provided.embedder, **askings), cache
     )
     budget = providers.Singleton(Budget, settings.provided.fastcore_bytes)
     room = providers.Singleton(

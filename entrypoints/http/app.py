@@ -12,7 +12,6 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from prometheus_client import CollectorRegistry
 
-from adapters.environment import Settings
 from container import Container
 from entrypoints.http import (
     feed,
@@ -49,6 +48,9 @@ def create_app(container: Container) -> Litestar:
     """
     settings = container.settings()
     registry = CollectorRegistry()
+    bounded = Bounded(
+        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
+    )
     app = Litestar(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
@@ -60,7 +62,7 @@ def create_app(container: Container) -> Litestar:
             "caller": Provide(caller, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[Measured(registry), Traced(), _bounded(settings)],
+        middleware=[Measured(registry), Traced(), bounded],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
@@ -71,12 +73,6 @@ def create_app(container: Container) -> Litestar:
     app.state.bootstrap_key = settings.bootstrap_key
     app.state.stopping = asyncio.Event()
     return app
-
-
-def _bounded(settings: Settings) -> Bounded:
-    return Bounded(
-        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
-    )
 
 
 def _document() -> OpenAPIConfig:
