@@ -32,6 +32,8 @@ _INLINE_COST = 20_000.0
 _INLINE_ROWS = 20_000
 #: Up to here, so does a change.
 _INLINE_CHANGED = 32
+#: Growing storage for this many rows or fewer is quick.
+_INLINE_ROWS_MOVED = 1000
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
 #: Up to here, so do the cosines between a question and as many memories.
@@ -156,6 +158,15 @@ class FastCore:
         segment = self._segments.pop(namespace, None)
         if segment is not None:
             self._leave_home(segment, segment.places)
+
+    @property
+    def vector_bytes(self) -> int:
+        """What vectors and their codes take, of all namespaces that are loaded."""
+        return sum(
+            side.shelf.vector_bytes
+            for segment in self._segments.values()
+            for side in (segment.view.own, segment.view.context)
+        )
 
     # --- Reading ---------------------------------------------------------------------------------
 
@@ -370,7 +381,8 @@ async def _nearest(
 async def _apply(
     segment: Segment, changed: Sequence[IndexedVector], gone: Iterable[MemoryId], seq: int
 ) -> None:
-    if len(changed) <= _INLINE_CHANGED and not segment.is_about_to_seal(len(changed)):
+    small = segment.view.count <= _INLINE_ROWS_MOVED or segment.has_room(len(changed))
+    if len(changed) <= _INLINE_CHANGED and small:
         segment.apply(changed, gone, seq)
         return
     segment.install(await in_thread(lambda: segment.prepared(changed, gone, seq)))

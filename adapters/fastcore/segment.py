@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from adapters.fastcore.chunk import Mask
 from adapters.fastcore.facts import Columns
 from adapters.fastcore.growing import appended
-from adapters.fastcore.shelf import SIZES, Shelf
+from adapters.fastcore.shelf import Shelf
 from adapters.fastcore.spans import Spans
 from domain.memory import MemoryId
 from domain.ports import IndexedVector
@@ -142,10 +142,10 @@ class Segment:
         dead = self.view.count - self.view.documents
         return dead > max(_DEAD_MIN, self.view.documents // 4)
 
-    def is_about_to_seal(self, count: int) -> bool:
-        """Tell whether that many more rows may fill a chunk: encoding one takes milliseconds."""
-        tails = (self.view.own.shelf.tail_count, self.view.context.shelf.tail_count)
-        return max(tails) + count >= SIZES[-1]
+    def has_room(self, count: int) -> bool:
+        """Tell whether that many more rows cost no more than writing them."""
+        view = self.view
+        return view.own.shelf.has_room(count) and view.context.shelf.has_room(count)
 
     def apply(
         self, changed: Sequence[IndexedVector], gone: Iterable[MemoryId], watermark: int
