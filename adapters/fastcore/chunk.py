@@ -153,7 +153,11 @@ class Chunk:
         centre = self.floats.mean(axis=0)
         away = self.floats - centre
         spread = math.sqrt(float(np.vecdot(away, away).mean()))
-        return replace(self, bits=Bits(index, centre, spread))
+        return self.having(Bits(index, centre, spread))
+
+    def having(self, bits: Bits) -> Chunk:
+        """Return the same with these bits, which were made of its rows."""
+        return replace(self, bits=bits)
 
     def nearest(self, question: Question, wanted: int, allowed: Mask | None) -> Found:
         """Return the best `wanted` or fewer of the slots allowed, by their codes."""
