@@ -23,6 +23,7 @@ from adapters.fallback.text_index import FallbackTextIndex, FittingTextIndex
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
+from adapters.fastcore.snapshots import Snapshots
 from adapters.fastcore.words import FastWords
 from adapters.gathered_questions import GatheredQuestions
 from adapters.given_embedder import GivenEmbedder
@@ -109,6 +110,7 @@ from domain.ports import (
 )
 
 DATABASE_NAME = "soma.db"
+SNAPSHOTS_NAME = "fastcore"
 
 
 def utc_now() -> datetime:
@@ -316,19 +318,30 @@ class Container(containers.DeclarativeContainer):
     embedder: providers.Provider[Embedder] = providers.Singleton(
         CachedEmbedder, providers.Selector(settings.provided.embedder, **askings), cache
     )
-    budget = providers.Singleton(Budget, settings.provided.fastcore_bytes)
+    budget = providers.Singleton(Budget, settings.provided.fastcore_budget_bytes)
     room = providers.Singleton(
         Room,
         store,
         embedder.provided.model.dimension,
-        budget_bytes=settings.provided.fastcore_bytes,
+        budget_bytes=settings.provided.fastcore_budget_bytes,
     )
-    fast_core: providers.Provider[VectorIndex] = providers.Singleton(
+    snapshots = providers.Singleton(
+        Snapshots, settings.provided.data_dir.joinpath.call(SNAPSHOTS_NAME)
+    )
+    kept_snapshots: providers.Provider[Snapshots | None] = providers.Selector(
+        settings.provided.snapshots, files=snapshots, none=providers.Object(None)
+    )
+    fast_core: providers.Provider[Any] = providers.Singleton(
         FastCore,
         store,
         embedder.provided.model.id,
         embedder.provided.model.dimension,
         budget=budget,
+        exact_rows=settings.provided.fastcore_exact_rows,
+        snapshots=kept_snapshots,
+    )
+    copies: providers.Provider[list[Snapshots]] = providers.Selector(
+        settings.provided.snapshots, files=providers.List(snapshots), none=providers.List()
     )
     fast_words: providers.Provider[TextIndex] = providers.Singleton(
         FastWords, store, budget=budget, room=room
@@ -530,6 +543,7 @@ class Container(containers.DeclarativeContainer):
         bus=bus,
         now=now,
         new_event_id=new_id,
+        copies=copies,
     )
     erase = providers.Factory(Retried, erase_once)
     connect_once = providers.Factory(
@@ -612,7 +626,7 @@ class Container(containers.DeclarativeContainer):
 #: What the containers of several embedding models have in common.
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
-    *("budget", "fast_words", "onnx_embedder", "known"),
+    *("budget", "fast_words", "onnx_embedder", "snapshots", "known"),
 )
 
 
@@ -689,6 +703,9 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
+        if settings.snapshots == "files":
+            container.snapshots().tidy()
+            stack.push_async_callback(container.fast_core().close)
         for local in [container.local_embedder(), *container.other_embedders()]:
             if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
                 stack.push_async_callback(local.close)

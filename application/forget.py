@@ -14,7 +14,7 @@ from domain.errors import MemoryNotFound
 from domain.events import Event, EventType
 from domain.memory import Life, MemoryId
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, EventBus, Transaction
+from domain.ports import CanonicalStore, ContentCopies, EventBus, Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,7 @@ class Erase:
     bus: EventBus
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
+    copies: Sequence[ContentCopies] = ()
 
     async def __call__(self, id: MemoryId, *, actor: str) -> None:
         """Erase a live or a forgotten memory."""
@@ -82,12 +83,26 @@ class Erase:
                 return
             await self.erase_all(tx, namespace, [id], actor=actor)
         self.known.drop([id])
+        await self.discard_copies(namespace)
         await self.bus.publish([namespace])
+
+    async def discard_copies(self, namespace: Namespace) -> None:
+        """Remove files that may hold what is erased.
+
+        Before the commit, so that none outlives it; and after it, because one may have been made
+        in between of what was there before.
+        """
+        for copies in self.copies:
+            await copies.discard(namespace)
 
     async def erase_all(
         self, tx: Transaction, namespace: Namespace, ids: Sequence[MemoryId], *, actor: str
     ) -> None:
-        """Erase memories of one namespace inside a transaction."""
+        """Erase memories of one namespace inside a transaction.
+
+        Whoever calls this discards the copies again after the commit.
+        """
+        await self.discard_copies(namespace)
         heads = await tx.feed.lock([namespace])
         at = self.now()
         sequencer = Sequencer(heads, at, self.new_event_id)

@@ -570,6 +570,13 @@ class ProjectedMemory:
     terms: AnalysedText
 
 
+class ContentCopies(Protocol):
+    """Files beside the store that are made of what memories say: an erasure has to reach them."""
+
+    async def discard(self, namespace: Namespace, /) -> None:
+        """Remove what there is of a namespace, and let nothing come of what is being written."""
+
+
 class VectorProjection(Protocol):
     """The writing side of a vector index outside the store. Every method confirms its effect.
 

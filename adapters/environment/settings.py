@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from adapters.environment.memory import memory_bytes
+
 _MASK = "********"
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
@@ -100,7 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     k_max: _Count = 1000
     cache_bytes: _Bytes = 32 * 1024 * 1024
     recall_cache_bytes: _Bytes = 64 * 1024 * 1024
-    fastcore_bytes: _Bytes = 512 * 1024 * 1024
+    fastcore_bytes: _Bytes | None = None
+    fastcore_exact_rows: _Count = 50_000
     graph_roots_max: _Count = 64
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
@@ -114,6 +117,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def vector_index(self) -> str:
         """Which vector index answers."""
         return "fastcore" if self.qdrant_url is None else "qdrant"
+
+    @property
+    def fastcore_budget_bytes(self) -> int:
+        """How much memory Fast Core may use: half of what there is where nothing is said."""
+        return memory_bytes() // 2 if self.fastcore_bytes is None else self.fastcore_bytes
+
+    @property
+    def snapshots(self) -> str:
+        """Where Fast Core keeps files: only a process that owns the data can keep them clean."""
+        return "files" if self.profile == "embedded" else "none"
 
     @property
     def far_cache(self) -> str:

@@ -9,6 +9,7 @@ no longer certain to be complete. Both scans run without holding the interpreter
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ _STEPS = 127
 _ROUNDING = 1e-5
 #: With fewer rows allowed than this share it pays to tell the scan which.
 _DENSE = 0.8
+_STEPS_BITS = 8
+_NOISE = math.sqrt(math.pi / 2 - 1)
+_CANDIDATES_MIN = 128
+#: With more candidates than this share of the rows, scanning all codes takes no longer.
+_PAYS_SHARE = 1 / 32
+_FORGETTING = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +47,15 @@ class Found:
     scores: Floats
     error: float
     rest: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guesses:
+    """Slots with guessed cosines, best first. No slot left out has a guess above `last`."""
+
+    slots: Slots
+    cosines: Floats
+    last: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +78,42 @@ class Question:
         )
 
 
+@dataclass(slots=True, eq=False)
+class Bits:
+    """One bit per component of rows of which most lie about `spread` from their `centre`.
+
+    `usual` is how many candidates questions have needed lately: a guess, it changes no answer.
+    """
+
+    index: faiss.IndexRaBitQFastScan
+    centre: Floats
+    spread: float
+    usual: int = _CANDIDATES_MIN
+
+    def learn(self, needed: int) -> None:
+        """Remember how many candidates a question has needed."""
+        self.usual = max(_CANDIDATES_MIN, int(0.8 * self.usual), int(1.3 * needed))
+
+    def pays(self, count: int) -> bool:
+        """Tell whether so few of `count` rows are candidates that guessing is worth its while.
+
+        Where it is not, it is tried again now and then.
+        """
+        if self.usual <= count * _PAYS_SHARE:
+            return True
+        self.usual = int(self.usual * _FORGETTING)
+        return False
+
+    def doubt(self, question: Question) -> float:
+        """Return how far a guessed cosine is off (standard deviation).
+
+        One bit keeps sqrt(2 / pi) of a component of random sign; the rest is noise that is spread
+        over all dimensions (RaBitQ, section 3.2).
+        """
+        distance = float(np.linalg.norm(question.vector[0] - self.centre))
+        return _NOISE * distance * self.spread / math.sqrt(len(self.centre))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Rows `(count, dim)`, their codes (`row = code * step` up to `error`), and maybe bits."""
@@ -70,7 +122,7 @@ class Chunk:
     codes: faiss.IndexScalarQuantizer
     step: float
     error: float
-    bits: faiss.IndexRaBitQFastScan | None
+    bits: Bits | None
 
     @property
     def count(self) -> int:
@@ -94,10 +146,17 @@ class Chunk:
         import faiss
 
         one_thread()
-        bits = faiss.IndexRaBitQFastScan(self.floats.shape[1], faiss.METRIC_INNER_PRODUCT)
-        bits.train(self.floats)
-        bits.add(self.floats)
-        bits.qb = 8
+        index = faiss.IndexRaBitQFastScan(self.floats.shape[1], faiss.METRIC_INNER_PRODUCT)
+        index.train(self.floats)
+        index.add(self.floats)
+        index.qb = _STEPS_BITS
+        centre = self.floats.mean(axis=0)
+        away = self.floats - centre
+        spread = math.sqrt(float(np.vecdot(away, away).mean()))
+        return self.having(Bits(index, centre, spread))
+
+    def having(self, bits: Bits) -> Chunk:
+        """Return the same with these bits, which were made of its rows."""
         return replace(self, bits=bits)
 
     def nearest(self, question: Question, wanted: int, allowed: Mask | None) -> Found:
@@ -127,16 +186,19 @@ class Chunk:
         error = self.error + question.error * (1 + self.error) + _ROUNDING
         return Found(slots, scores, error, rest)
 
-    def candidates(self, question: Question, wanted: int, allowed: Mask | None) -> Slots:
-        """Return about `wanted` of the slots allowed, by their bits."""
+    def guessed(self, question: Question, wanted: int, allowed: Mask | None) -> Guesses:
+        """Return about `wanted` of the slots allowed with their guessed cosines, best first."""
         assert self.bits is not None
         share = 1.0 if allowed is None else np.count_nonzero(allowed) / self.count
-        if not share:
-            return nothing().slots
         one_thread()
-        _, found = self.bits.search(question.vector, min(self.count, int(wanted / share) + 1))
-        slots: Slots = found[0][found[0] >= 0]
-        return slots if allowed is None else slots[allowed[slots]]
+        asked = min(self.count, int(wanted / share) + 1)
+        guesses, found = self.bits.index.search(question.vector, asked)
+        slots: Slots = found[0]
+        kept = slots >= 0
+        if allowed is not None:
+            kept &= allowed[slots]
+        last = -np.inf if asked == self.count else float(guesses[0][-1])
+        return Guesses(slots[kept], guesses[0][kept], last)
 
 
 def sealed(floats: Floats) -> Chunk:

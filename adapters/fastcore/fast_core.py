@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.changes import is_worth_following, touched_since
+from adapters.fastcore.snapshots import Snapshots
 from adapters.fastcore.surveys import Surveys
 from adapters.fastcore.threads import SHARES, in_thread
-from domain.errors import DimensionMismatch
+from domain.errors import DimensionMismatch, StoreUnavailable
 from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.memory import MemoryId
@@ -32,6 +35,10 @@ _INLINE_COST = 20_000.0
 _INLINE_ROWS = 20_000
 #: Up to here, so does a change.
 _INLINE_CHANGED = 32
+#: Growing storage for this many rows or fewer is quick.
+_INLINE_ROWS_MOVED = 1000
+#: Fewer vectors are read from the store sooner than a file is worth.
+_WRITTEN_MIN = 20_000
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
 #: Up to here, so do the cosines between a question and as many memories.
@@ -54,13 +61,18 @@ class FastCore:
         dimension: int,
         *,
         budget: Budget,
-        exact_rows: int = 150_000,
+        exact_rows: int = 50_000,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._store = store
         self._model_id = model_id
         self._dimension = dimension
         self._budget = budget
         self._exact_rows = exact_rows
+        self._snapshots = snapshots
+        #: Up to where each namespace's file goes, and who is writing one.
+        self._written: dict[Namespace, int] = {}
+        self._writing: set[asyncio.Task[None]] = set()
         self._segments: dict[Namespace, Segment] = {}
         self._homes: dict[MemoryId, Segment] = {}
         self._surveys = Surveys(store)
@@ -151,6 +163,15 @@ class FastCore:
         if segment is not None:
             self._leave_home(segment, segment.places)
 
+    @property
+    def vector_bytes(self) -> int:
+        """What vectors and their codes take, of all namespaces that are loaded."""
+        return sum(
+            side.shelf.vector_bytes
+            for segment in self._segments.values()
+            for side in (segment.view.own, segment.view.context)
+        )
+
     # --- Reading ---------------------------------------------------------------------------------
 
     def _check_dimension(self, vector: Vector) -> None:
@@ -204,20 +225,25 @@ class FastCore:
         self._budget.touch(self, namespace)
         return segment
 
+    def _lock(self, namespace: Namespace) -> asyncio.Lock:
+        return self._locks.setdefault(namespace, asyncio.Lock())
+
     async def _refreshed(self, namespace: Namespace) -> Segment:
         """Return the segment with every event applied that was committed before this call."""
-        lock = self._locks.setdefault(namespace, asyncio.Lock())
-        async with lock:
+        async with self._lock(namespace):
             generation = self._generation
             async with self._store.reading() as tx:
                 segment = self._segments.get(namespace)
                 position = await tx.feed.position(Scope(namespace))
+                if segment is None:
+                    segment = await self._restored(namespace, position)
                 if segment is None or not await self._applied(tx, namespace, segment, position):
                     segment = await self._load(tx, namespace, position)
             if segment.is_sparse:
                 segment = await in_thread(segment.compacted)
             if generation == self._generation:
                 self._install(namespace, segment)
+                self._write_if_new(namespace, segment)
             return segment
 
     async def _load(self, tx: Transaction, namespace: Namespace, position: FeedPosition) -> Segment:
@@ -256,6 +282,67 @@ class FastCore:
                 self._homes.update((item.memory_id, segment) for item in found)
                 self._leave_home(segment, gone)
         return segment.view.watermark == position.seq
+
+    # --- Files -----------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Write what has changed since it was last written; the store must still be open."""
+        for task in tuple(self._writing):
+            await task
+        for namespace, segment in tuple(self._segments.items()):
+            if self._is_worth_writing(namespace, segment):
+                await self._write(namespace)
+
+    async def _restored(self, namespace: Namespace, position: FeedPosition) -> Segment | None:
+        """Return what a file holds, unless it belongs to another state of the store."""
+        if self._snapshots is None or not self._snapshots.has(namespace):
+            return None
+        read = partial(
+            self._snapshots.read,
+            namespace,
+            self._current_model(),
+            self._dimension,
+            exact_rows=self._exact_rows,
+        )
+        segment = await asyncio.to_thread(read)
+        if segment is None:
+            return None
+        view = segment.view
+        if view.epoch != position.epoch or view.watermark > position.seq:
+            await self._snapshots.discard(namespace)
+            return None
+        self._written[namespace] = view.watermark
+        return segment
+
+    def _is_worth_writing(self, namespace: Namespace, segment: Segment) -> bool:
+        if self._snapshots is None or segment.view.vectors < _WRITTEN_MIN:
+            return False
+        return self._written.get(namespace) != segment.view.watermark
+
+    def _write_if_new(self, namespace: Namespace, segment: Segment) -> None:
+        """Write in the background what no file holds yet; later changes wait for the end."""
+        if namespace in self._written or not self._is_worth_writing(namespace, segment):
+            return
+        self._written[namespace] = -1
+        task = asyncio.get_running_loop().create_task(self._write(namespace))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _write(self, namespace: Namespace) -> None:
+        """Write a file; without it everything works, and only a restart takes longer."""
+        with contextlib.suppress(StoreUnavailable, OSError):
+            await self._written_anew(namespace)
+
+    async def _written_anew(self, namespace: Namespace) -> None:
+        """Catch up, so that nothing is written that was erased before, then write."""
+        assert self._snapshots is not None
+        turn = self._snapshots.turn(namespace)
+        segment = await self._refreshed(namespace)
+        async with self._lock(namespace):
+            compacted = await in_thread(segment.frozen)
+        frozen = await in_thread(compacted)
+        if await in_thread(partial(self._snapshots.write, namespace, frozen, turn)):
+            self._written[namespace] = frozen.view.watermark
 
     # --- The byte budget -------------------------------------------------------------------------
 
@@ -364,7 +451,8 @@ async def _nearest(
 async def _apply(
     segment: Segment, changed: Sequence[IndexedVector], gone: Iterable[MemoryId], seq: int
 ) -> None:
-    if len(changed) <= _INLINE_CHANGED and not segment.is_about_to_seal(len(changed)):
+    small = segment.view.count <= _INLINE_ROWS_MOVED or segment.has_room(len(changed))
+    if len(changed) <= _INLINE_CHANGED and small:
         segment.apply(changed, gone, seq)
         return
     segment.install(await in_thread(lambda: segment.prepared(changed, gone, seq)))

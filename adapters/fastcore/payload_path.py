@@ -45,9 +45,7 @@ class PayloadPath:
 
     def extend(self, entries: Sequence[tuple[int, object]]) -> None:
         """Add values of rows that follow."""
-        codes = [self._code(value) for _, value in entries]
-        fresh = self._values[len(self._numbers) :]
-        self._numbers.extend([self._number(value) for value in fresh])
+        codes = self._learn([value for _, value in entries])
         self._codes.extend(codes)
         self._rows.extend([row for row, _ in entries])
 
@@ -62,11 +60,27 @@ class PayloadPath:
         copy = PayloadPath()
         new = numbers[self._rows.values()]
         stays = new >= 0
-        entries = zip(
-            new[stays].tolist(), self._codes.values(len(new))[stays].tolist(), strict=True
-        )
-        copy.extend([(row, self._values[code]) for row, code in entries])
+        used, codes = np.unique(self._codes.values(len(new))[stays], return_inverse=True)
+        copy._learn([self._values[code] for code in used.tolist()])
+        copy._codes.extend(codes)
+        copy._rows.extend(new[stays])
         return copy
+
+    def written(self) -> tuple[list[object], NDArray[np.int32], NDArray[np.int32]]:
+        """Return the different values, the rows, and which value each has."""
+        rows = self._rows.values()
+        return list(self._values), rows, self._codes.values(len(rows))
+
+    @staticmethod
+    def read(
+        values: Sequence[object], rows: NDArray[np.int32], codes: NDArray[np.int32]
+    ) -> PayloadPath:
+        """Make of what was written what it was written from."""
+        path = PayloadPath()
+        path._learn(values)
+        path._codes.extend(codes)
+        path._rows.extend(rows)
+        return path
 
     def can_tell(self, comparison: Comparison) -> bool:
         """Tell whether `mask` can answer without comparing too many values one by one."""
@@ -106,6 +120,13 @@ class PayloadPath:
         alone = Comparison(("value",), comparison.operator, comparison.operand)
         verdicts = [holds(alone, {"value": value}) for value in list(self._values)]
         return np.array(verdicts, np.bool_)
+
+    def _learn(self, values: Sequence[object]) -> list[int]:
+        """Return the code of each value."""
+        codes = [self._code(value) for value in values]
+        fresh = self._values[len(self._numbers) :]
+        self._numbers.extend([self._number(value) for value in fresh])
+        return codes
 
     def _code(self, value: object) -> int:
         key = _key(value)

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.fastcore.chunk import Chunk, Floats, Found, Mask, Question, nothing
+from adapters.fastcore.chunk import (
+    Chunk,
+    Floats,
+    Found,
+    Guesses,
+    Mask,
+    Question,
+    nothing,
+)
 from adapters.fastcore.segment import Side, View
 from domain.memory import MemoryId
 from domain.vector import Role, Vector
@@ -21,8 +29,15 @@ from domain.vector import Role, Vector
 _RESCORED_AT_ONCE = 4096
 #: How many a first pass by codes brings, beside what is wanted: mostly enough to be certain.
 _MARGIN = 500
-#: Of very many rows, the share that is looked at in full after a pass by bits.
-_CANDIDATE_SHARE = 1 / 100
+#: Searching by bits, whoever is guessed to lie this many times the guess's doubt below the best is
+#: left out: of those that are as good as the last of the best, one in forty.
+_DOUBTS = 2.0
+#: How many of the best guesses are looked at in full to learn what the best are worth, and which
+#: share of what is wanted counts as the best: the rest is in reserve.
+_LOOKED_AT = 96
+_BEST_SHARE = 5
+#: Up to so many candidates are scored in full at once.
+_FULL_MAX = 256
 #: A filter that keeps less than this share is searched by codes, which can be told what to skip.
 _BITS_SHARE_MIN = 0.25
 #: What scanning a row costs by bits and in full, when by codes it costs 1.
@@ -179,11 +194,20 @@ def _nearest(
     vector: Vector, question: Question, parts: Sequence[Part], limit: int
 ) -> tuple[Ranked, bool]:
     masks = [part.allowed() for part in parts]
-    by_bits = [_goes_by_bits(part, mask) for part, mask in zip(parts, masks, strict=True)]
-    found = [
-        _found(question, part, mask, limit, bits=bits)
-        for part, mask, bits in zip(parts, masks, by_bits, strict=True)
+    guessed = [
+        place
+        for place, (part, mask) in enumerate(zip(parts, masks, strict=True))
+        if _goes_by_bits(part, mask)
     ]
+    found = [
+        nothing() if place in guessed else _found(question, part, mask, limit)
+        for place, (part, mask) in enumerate(zip(parts, masks, strict=True))
+    ]
+    by_bits = _by_guesses(
+        question, [parts[place] for place in guessed], [masks[place] for place in guessed], limit
+    )
+    for place, one in zip(guessed, by_bits, strict=True):
+        found[place] = one
     floor = _floor(found, limit)
     for place, part in enumerate(parts):
         wanted = limit + _MARGIN
@@ -193,25 +217,74 @@ def _nearest(
             found[place] = part.chunk.nearest(question, wanted, masks[place])
             floor = max(floor, _floor(found, limit))
     pairs = list(zip(parts, found, strict=True))
-    return _rescored(vector, question, pairs, floor, limit), not any(by_bits)
+    return _rescored(vector, question, pairs, floor, limit), not guessed
 
 
 def _goes_by_bits(part: Part, allowed: Mask | None) -> bool:
     if part.chunk is None or part.chunk.bits is None:
         return False
+    if not part.chunk.bits.pays(part.chunk.count):
+        return False
     return allowed is None or bool(allowed.mean() >= _BITS_SHARE_MIN)
 
 
-def _found(
-    question: Question, part: Part, allowed: Mask | None, limit: int, *, bits: bool
-) -> Found:
+def _found(question: Question, part: Part, allowed: Mask | None, limit: int) -> Found:
     if part.chunk is None:
         slots = None if allowed is None else np.flatnonzero(allowed)
         return _in_full(question, part, slots)
-    if bits:
-        wanted = limit + int(len(part.vectors) * _CANDIDATE_SHARE)
-        return _in_full(question, part, part.chunk.candidates(question, wanted, allowed))
     return part.chunk.nearest(question, limit + _MARGIN, allowed)
+
+
+def _by_guesses(
+    question: Question, parts: Sequence[Part], masks: Sequence[Mask | None], limit: int
+) -> list[Found]:
+    """Search by bits: whoever may be among the best by a wide margin is scored by its code."""
+    first = []
+    for part, mask in zip(parts, masks, strict=True):
+        assert part.chunk is not None
+        assert part.chunk.bits is not None
+        first.append(part.chunk.guessed(question, part.chunk.bits.usual, mask))
+    worth = _worth_of_the_best(question, parts, first, limit)
+    found = []
+    for part, mask, guesses in zip(parts, masks, first, strict=True):
+        chunk = part.chunk
+        assert chunk is not None
+        assert chunk.bits is not None
+        bound = worth - _DOUBTS * chunk.bits.doubt(question)
+        wanted = chunk.bits.usual
+        while guesses.last > bound:
+            wanted *= 4
+            guesses = chunk.guessed(question, wanted, mask)  # noqa: PLW2901
+        slots = guesses.slots[guesses.cosines >= bound]
+        chunk.bits.learn(len(slots))
+        if len(slots) <= _FULL_MAX:
+            found.append(_in_full(question, part, slots))
+        else:
+            among = np.zeros(chunk.count, np.bool_)
+            among[slots] = True
+            found.append(chunk.nearest(question, min(len(slots), limit + _MARGIN), among))
+    return found
+
+
+def _worth_of_the_best(
+    question: Question, parts: Sequence[Part], guesses: Sequence[Guesses], limit: int
+) -> float:
+    """Return what must be expected of the best: the true cosine of the last of them so far."""
+    if not guesses:
+        return -1.0
+    best = np.concatenate([one.cosines for one in guesses])
+    if len(best) > _LOOKED_AT:
+        lowest = np.partition(best, -_LOOKED_AT)[-_LOOKED_AT]
+    else:
+        lowest = best.min(initial=np.inf)
+    scores = np.concatenate(
+        [
+            _in_full(question, part, one.slots[one.cosines >= lowest]).scores
+            for part, one in zip(parts, guesses, strict=True)
+        ]
+    )
+    rank = max(1, limit // _BEST_SHARE)
+    return -1.0 if len(scores) < rank else float(np.partition(scores, -rank)[-rank])
 
 
 def _in_full(question: Question, part: Part, slots: NDArray[np.integer] | None) -> Found:

@@ -7,8 +7,8 @@ thread needs no lock and never sees half an update.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from adapters.fastcore.chunk import Mask
 from adapters.fastcore.facts import Columns
 from adapters.fastcore.growing import appended
-from adapters.fastcore.shelf import SIZES, Shelf
+from adapters.fastcore.shelf import Shelf
 from adapters.fastcore.spans import Spans
 from domain.memory import MemoryId
 from domain.ports import IndexedVector
@@ -142,10 +142,10 @@ class Segment:
         dead = self.view.count - self.view.documents
         return dead > max(_DEAD_MIN, self.view.documents // 4)
 
-    def is_about_to_seal(self, count: int) -> bool:
-        """Tell whether that many more rows may fill a chunk: encoding one takes milliseconds."""
-        tails = (self.view.own.shelf.tail_count, self.view.context.shelf.tail_count)
-        return max(tails) + count >= SIZES[-1]
+    def has_room(self, count: int) -> bool:
+        """Tell whether that many more rows cost no more than writing them."""
+        view = self.view
+        return view.own.shelf.has_room(count) and view.context.shelf.has_room(count)
 
     def apply(
         self, changed: Sequence[IndexedVector], gone: Iterable[MemoryId], watermark: int
@@ -194,36 +194,64 @@ class Segment:
         """Put a change in force that was worked out from the present view."""
         start = self.view.count
         for id in change.gone:
-            del self.places[id], self._digests[id]
+            del self.places[id]
+            self._digests.pop(id, None)
         for row, (id, digest) in enumerate(change.added, start):
             self.places[id] = row
             self._digests[id] = digest
         change.view.ids.extend(id for id, _ in change.added)
         self.view = change.view
 
+    def restore(self, view: View) -> None:
+        """Stand as a view without dead rows says.
+
+        What the memories looked like then is not known any more: each that is touched is written
+        anew, changed or not.
+        """
+        self.places = {id: row for row, id in enumerate(view.ids)}
+        self._digests = {}
+        self.view = replace(
+            view, own=self._searchable(view.own), context=self._searchable(view.context)
+        )
+
     def compacted(self) -> Segment:
         """Return the same without dead rows."""
+        return self.frozen()()
+
+    def frozen(self) -> Callable[[], Segment]:
+        """Return what makes a segment without dead rows of how this one stands now.
+
+        That takes long, but no writer has to wait for it: only for this call.
+        """
         view = self.view
         kept = np.flatnonzero(view.alive[: view.count])
-        copy = Segment(
-            self.model, self._dimension, view.epoch, view.watermark, exact_rows=self._exact_rows
-        )
-        ids = [view.ids[row] for row in kept.tolist()]
-        copy.places = {id: row for row, id in enumerate(ids)}
-        copy._digests = dict(self._digests)
-        copy.view = View(
-            ids=ids,
-            alive=np.ones(len(ids), np.bool_),
-            own=self._searchable(view.own.kept(kept)),
-            context=self._searchable(view.context.kept(kept)),
-            spans=view.spans.kept(kept),
-            facts=view.facts.kept(kept),
-            count=len(ids),
-            documents=len(ids),
-            epoch=view.epoch,
-            watermark=view.watermark,
-        )
-        return copy
+        spans, facts = view.spans.kept(kept), view.facts.kept(kept)
+        digests = dict(self._digests)
+
+        def compacted() -> Segment:
+            ids = [view.ids[row] for row in kept.tolist()]
+            dense = len(kept) == view.count
+            copy = Segment(
+                self.model, self._dimension, view.epoch, view.watermark, exact_rows=self._exact_rows
+            )
+            copy.restore(
+                View(
+                    ids=ids,
+                    alive=np.ones(len(ids), np.bool_),
+                    own=view.own if dense else view.own.kept(kept),
+                    context=view.context if dense else view.context.kept(kept),
+                    spans=spans,
+                    facts=facts,
+                    count=len(ids),
+                    documents=len(ids),
+                    epoch=view.epoch,
+                    watermark=view.watermark,
+                )
+            )
+            copy._digests = digests
+            return copy
+
+        return compacted
 
     def _extended(self, side: Side, count: int, vectors: Sequence[Vector | None]) -> Side:
         return self._searchable(side.extended(count, vectors)) if vectors else side

@@ -17,8 +17,9 @@ from adapters.fastcore.growing import appended
 
 Rows = NDArray[np.int32]
 
-#: Chunks are of these sizes: four of one make one of the next, so there are few of each.
-SIZES = (65_536, 16_384, 4096)
+#: Chunks are of these sizes: four small ones make a large one. Fewer vectors than a small one are
+#: scanned in full no slower than by codes, because they fit into the processor's caches.
+LARGE, SMALL = 65_536, 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +47,19 @@ class Shelf:
         return self.sealed_count + self.tail_count
 
     @property
+    def vector_bytes(self) -> int:
+        """What vectors and codes take."""
+        return sum(chunk.size_bytes for chunk in self.chunks) + self.tail.nbytes
+
+    @property
     def size_bytes(self) -> int:
         """What vectors, codes and owners take."""
-        return (
-            sum(chunk.size_bytes for chunk in self.chunks) + self.tail.nbytes + self.owners.nbytes
-        )
+        return self.vector_bytes + self.owners.nbytes
+
+    def has_room(self, count: int) -> bool:
+        """Tell whether that many more vectors cost no more than writing them."""
+        needed = self.tail_count + count
+        return needed <= len(self.tail) and needed < SMALL
 
     def parts(self) -> Iterator[tuple[int, Floats, Chunk | None]]:
         """Iterate over (first slot, vectors, chunk); the tail is no chunk."""
@@ -77,33 +86,30 @@ class Shelf:
         all_owners = appended(self.owners, self.count, owners)
         longer = replace(self, owners=all_owners)
         while len(vectors):
-            fits = vectors[: SIZES[-1] - longer.tail_count]
+            fits = vectors[: SMALL - longer.tail_count]
             count = longer.tail_count + len(fits)
             longer = replace(
                 longer,
-                tail=appended(longer.tail, longer.tail_count, fits, SIZES[-1]),
+                tail=appended(longer.tail, longer.tail_count, fits, SMALL),
                 tail_count=count,
             )
             vectors = vectors[len(fits) :]
-            if count == SIZES[-1]:
+            if count == SMALL:
                 longer = longer.with_tail_sealed()
         return longer
 
     def with_tail_sealed(self) -> Shelf:
         """Return a shelf whose full tail is a chunk; small chunks are merged."""
         chunks = [*self.chunks, sealed(self.tail[: self.tail_count])]
-        for larger, smaller in ((SIZES[1], SIZES[2]), (SIZES[0], SIZES[1])):
-            same = [chunk for chunk in chunks if chunk.count == smaller]
-            if len(same) * smaller == larger and chunks[-1].count == smaller:
-                joined = np.concatenate([chunk.floats for chunk in same])
-                chunks = [*chunks[: -len(same)], sealed(joined)]
+        small = [chunk for chunk in chunks if chunk.count == SMALL]
+        if len(small) * SMALL == LARGE:
+            joined = np.concatenate([chunk.floats for chunk in small])
+            chunks = [*chunks[: -len(small)], sealed(joined)]
         empty = np.empty((0, self.tail.shape[1]), np.float32)
         return replace(self, chunks=tuple(chunks), tail=empty, tail_count=0)
 
     def with_bits(self) -> Shelf:
-        """Return a shelf whose large chunks can be scanned by bits."""
-        large = [chunk for chunk in self.chunks if chunk.count >= SIZES[1]]
-        if all(chunk.bits is not None for chunk in large):
+        """Return a shelf whose chunks can be scanned by bits."""
+        if all(chunk.bits is not None for chunk in self.chunks):
             return self
-        chunks = [chunk.with_bits() if chunk in large else chunk for chunk in self.chunks]
-        return replace(self, chunks=tuple(chunks))
+        return replace(self, chunks=tuple(chunk.with_bits() for chunk in self.chunks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,18 @@ class Spans:
         copy._rows.extend(places[stays])
         copy._times.extend(self._times.values()[stays])
         return copy
+
+    def written(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything as arrays."""
+        return {"rows": self._rows.values(), "times": self._times.values()}
+
+    @staticmethod
+    def read(arrays: Mapping[str, NDArray[np.generic]]) -> Spans:
+        """Make of arrays what they were written from."""
+        spans = Spans()
+        spans._rows.extend(arrays["rows"])
+        spans._times.extend(arrays["times"])
+        return spans
 
     def out_of_date(self, moment: float, count: int) -> NDArray[np.int32]:
         """Return which of the first `count` rows are not valid at a moment."""
