@@ -39,6 +39,7 @@ _INLINE_CHANGED = 32
 _INLINE_ROWS_MOVED = 1000
 #: Fewer vectors are read from the store sooner than a file is worth.
 _WRITTEN_MIN = 20_000
+_BEING_WRITTEN = (-1, -1)
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
 #: Up to here, so do the cosines between a question and as many memories.
@@ -70,8 +71,8 @@ class FastCore:
         self._budget = budget
         self._exact_rows = exact_rows
         self._snapshots = snapshots
-        #: Up to where each namespace's file goes, and who is writing one.
-        self._written: dict[Namespace, int] = {}
+        #: Up to where each namespace's file goes, and whether it was discarded since.
+        self._written: dict[Namespace, tuple[int, int]] = {}
         self._writing: set[asyncio.Task[None]] = set()
         self._segments: dict[Namespace, Segment] = {}
         self._homes: dict[MemoryId, Segment] = {}
@@ -317,19 +318,20 @@ class FastCore:
         if view.epoch != position.epoch or view.watermark > position.seq:
             await self._snapshots.discard(namespace)
             return None
-        self._written[namespace] = view.watermark
+        self._written[namespace] = (view.watermark, self._snapshots.turn(namespace))
         return segment
 
     def _is_worth_writing(self, namespace: Namespace, segment: Segment) -> bool:
         if self._snapshots is None or segment.view.vectors < _WRITTEN_MIN:
             return False
-        return self._written.get(namespace) != segment.view.watermark
+        now = (segment.view.watermark, self._snapshots.turn(namespace))
+        return self._written.get(namespace) != now
 
     def _write_if_new(self, namespace: Namespace, segment: Segment) -> None:
         """Write in the background what no file holds yet; later changes wait for the end."""
         if namespace in self._written or not self._is_worth_writing(namespace, segment):
             return
-        self._written[namespace] = -1
+        self._written[namespace] = _BEING_WRITTEN
         task = asyncio.get_running_loop().create_task(self._write(namespace))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -348,7 +350,7 @@ class FastCore:
             compacted = await in_thread(segment.frozen)
         frozen = await in_thread(compacted)
         if await in_thread(partial(self._snapshots.write, namespace, frozen, turn)):
-            self._written[namespace] = frozen.view.watermark
+            self._written[namespace] = (frozen.view.watermark, turn)
 
     # --- The byte budget -------------------------------------------------------------------------
 
