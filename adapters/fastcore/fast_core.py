@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -79,6 +79,8 @@ class FastCore:
         self._surveys = Surveys(store)
         self._locks: WeakValueDictionary[Namespace, asyncio.Lock] = WeakValueDictionary()
         self._generation = 0
+        #: Whether something was searched that was not kept.
+        self._is_streaming = False
 
     async def nominate(
         self, vector: Vector, scope: Scope, filter: Filter, /, *, limit: int
@@ -111,7 +113,7 @@ class FastCore:
     async def similarities(
         self, vector: Vector, ids: Sequence[MemoryId], /
     ) -> dict[MemoryId, tuple[float | None, float | None]]:
-        """Return cosines of those ids whose namespace is loaded."""
+        """Return cosines of those ids whose namespace is loaded, or was too large to be kept."""
         from adapters.fastcore.scan import cosines, gathered, has
 
         self._check_dimension(vector)
@@ -129,7 +131,14 @@ class FastCore:
                 for (id, (view, row)), a, b in zip(places.items(), own, context, strict=True)
             }
 
-        return compute() if len(places) <= _SIMILAR_INLINE else await asyncio.to_thread(compute)
+        quick = len(places) <= _SIMILAR_INLINE
+        answer = compute() if quick else await asyncio.to_thread(compute)
+        missing = [id for id in ids if id not in answer]
+        if missing and self._is_streaming:
+            async with self._store.reading() as tx:
+                items = await tx.embeddings.of(missing, self._current_model())
+            answer.update((item.memory_id, _similar(vector, item)) for item in items)
+        return answer
 
     async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
@@ -163,6 +172,7 @@ class FastCore:
         self._segments.clear()
         self._homes.clear()
         self._surveys.clear()
+        self._is_streaming = False
 
     def evict(self, namespace: Namespace, /) -> None:
         """Let go of one namespace; it is loaded again on demand."""
@@ -201,11 +211,18 @@ class FastCore:
             position = await tx.feed.position(scope)
             return frozenset(await tx.memories.find_ids(scope, filter)), position
 
-    async def _portions(self, namespaces: Iterable[Namespace]) -> AsyncIterator[list[Segment]]:
+    def _in_use(self, namespaces: Sequence[Namespace]) -> Sequence[Namespace]:
+        """Mark what is loaded as used, so that nothing of a scope makes room for the rest of it."""
+        for namespace in namespaces:
+            if namespace in self._segments:
+                self._budget.touch(self, namespace)
+        return namespaces
+
+    async def _portions(self, namespaces: Sequence[Namespace]) -> AsyncIterator[list[Segment]]:
         portion: list[Segment] = []
         vectors = 0
-        for namespace in namespaces:
-            segment = await self._loaded(namespace)
+        for namespace in self._in_use(namespaces):
+            segment = await self._loaded(namespace, namespaces)
             portion.append(segment)
             vectors += segment.view.vectors
             if vectors >= _PORTION_VECTORS:
@@ -224,12 +241,21 @@ class FastCore:
         current = (epoch, head, self._current_model())
         return (view.epoch, view.watermark, segment.model) != current
 
-    async def _loaded(self, namespace: Namespace) -> Segment:
-        """Return the segment as it is, loaded if need be."""
+    async def _loaded(self, namespace: Namespace, scope: Collection[Namespace]) -> Segment:
+        """Return the segment as it is, loaded if need be.
+
+        Of a scope beyond the budget some is kept and the rest is read anew for every search: if
+        each part made room for the next, none would be there when its turn comes again.
+        """
         segment = self._segments.get(namespace)
         if segment is None or segment.model != self._current_model():
+            is_beyond = self._budget.is_full and self._budget.next_to_leave in scope
+            if segment is None and is_beyond and len(scope) > 1:
+                self._is_streaming = True
+                async with self._store.reading() as tx:
+                    position = await tx.feed.position(Scope(namespace))
+                    return await self._load(tx, namespace, position)
             return await self._refreshed(namespace)
-        self._budget.touch(self, namespace)
         return segment
 
     def _lock(self, namespace: Namespace) -> asyncio.Lock:
@@ -402,6 +428,20 @@ class _Answer:
         """
         watermark = self.watermark if self._until is None else min(self.watermark, self._until)
         return FeedPosition(min(self.epochs) if len(self.epochs) == 1 else "", watermark)
+
+
+def _similar(vector: Vector, item: IndexedVector) -> tuple[float | None, float | None]:
+    """Return the cosines of vectors that are not in memory."""
+    import numpy as np
+
+    from adapters.fastcore.scan import cosines
+
+    def cosine(other: Vector | None) -> float | None:
+        if other is None:
+            return None
+        return float(cosines(vector, np.frombuffer(other.data, "<f4")[None, :])[0])
+
+    return cosine(item.own), cosine(item.context)
 
 
 async def _targets(views: Sequence[View], filter: Filter) -> list[Target]:
