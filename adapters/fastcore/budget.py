@@ -31,6 +31,10 @@ class Budget:
         """Tell whether anything more would make something leave."""
         return self._used_bytes >= self.limit_bytes
 
+    def has_room(self, size_bytes: int) -> bool:
+        """Tell whether so much more would make nothing leave."""
+        return self._used_bytes + size_bytes <= self.limit_bytes
+
     @property
     def next_to_leave(self) -> Namespace | None:
         """Which namespace would leave first."""

@@ -249,20 +249,25 @@ class FastCore:
         """
         segment = self._segments.get(namespace)
         if segment is None or segment.model != self._current_model():
-            is_beyond = self._budget.is_full and self._budget.next_to_leave in scope
-            if segment is None and is_beyond and len(scope) > 1:
-                self._is_streaming = True
-                async with self._store.reading() as tx:
-                    position = await tx.feed.position(Scope(namespace))
-                    return await self._load(tx, namespace, position)
-            return await self._refreshed(namespace)
+            return await self._refreshed(namespace, scope)
         return segment
+
+    def _crowds_out(
+        self, namespace: Namespace, segment: Segment, scope: Collection[Namespace]
+    ) -> bool:
+        if namespace in self._segments or self._budget.has_room(segment.size_bytes):
+            return False
+        leaving = self._budget.next_to_leave
+        return leaving != namespace and leaving in scope
 
     def _lock(self, namespace: Namespace) -> asyncio.Lock:
         return self._locks.setdefault(namespace, asyncio.Lock())
 
-    async def _refreshed(self, namespace: Namespace) -> Segment:
-        """Return the segment with every event applied that was committed before this call."""
+    async def _refreshed(self, namespace: Namespace, scope: Collection[Namespace] = ()) -> Segment:
+        """Return the segment with every event applied that was committed before this call.
+
+        It is not kept where another namespace of the scope would have to make room for it.
+        """
         async with self._lock(namespace):
             generation = self._generation
             async with self._store.reading() as tx:
@@ -274,7 +279,9 @@ class FastCore:
                     segment = await self._load(tx, namespace, position)
             if segment.is_sparse:
                 segment = await in_thread(segment.compacted)
-            if generation == self._generation:
+            if self._crowds_out(namespace, segment, scope):
+                self._is_streaming = True
+            elif generation == self._generation:
                 self._install(namespace, segment)
                 self._write_if_new(namespace, segment)
             return segment
