@@ -343,7 +343,7 @@ class Container(containers.DeclarativeContainer):
     copies: providers.Provider[list[Snapshots]] = providers.Selector(
         settings.provided.snapshots, files=providers.List(snapshots), none=providers.List()
     )
-    fast_words: providers.Provider[TextIndex] = providers.Singleton(
+    fast_words: providers.Provider[Any] = providers.Singleton(
         FastWords, store, budget=budget, room=room
     )
     store_words: providers.Provider[TextIndex] = providers.Singleton(StoreTextIndex, store)
@@ -703,6 +703,7 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
+        stack.push_async_callback(container.fast_words().close)
         if settings.snapshots == "files":
             container.snapshots().tidy()
             stack.push_async_callback(container.fast_core().close)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ _INLINE_CHANGED = 32
 _INLINE_ROWS_MOVED = 1000
 #: Fewer vectors are read from the store sooner than a file is worth.
 _WRITTEN_MIN = 20_000
+_BEING_WRITTEN = (-1, -1)
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
 #: Up to here, so do the cosines between a question and as many memories.
@@ -70,14 +71,16 @@ class FastCore:
         self._budget = budget
         self._exact_rows = exact_rows
         self._snapshots = snapshots
-        #: Up to where each namespace's file goes, and who is writing one.
-        self._written: dict[Namespace, int] = {}
+        #: Up to where each namespace's file goes, and whether it was discarded since.
+        self._written: dict[Namespace, tuple[int, int]] = {}
         self._writing: set[asyncio.Task[None]] = set()
         self._segments: dict[Namespace, Segment] = {}
         self._homes: dict[MemoryId, Segment] = {}
         self._surveys = Surveys(store)
         self._locks: WeakValueDictionary[Namespace, asyncio.Lock] = WeakValueDictionary()
         self._generation = 0
+        #: Whether something was searched that was not kept.
+        self._is_streaming = False
 
     async def nominate(
         self, vector: Vector, scope: Scope, filter: Filter, /, *, limit: int
@@ -110,7 +113,7 @@ class FastCore:
     async def similarities(
         self, vector: Vector, ids: Sequence[MemoryId], /
     ) -> dict[MemoryId, tuple[float | None, float | None]]:
-        """Return cosines of those ids whose namespace is loaded."""
+        """Return cosines of those ids whose namespace is loaded, or was too large to be kept."""
         from adapters.fastcore.scan import similar
 
         self._check_dimension(vector)
@@ -122,7 +125,14 @@ class FastCore:
             context = similar(vector, found, Role.CONTEXT, self._dimension)
             return dict(zip(places, zip(own, context, strict=True), strict=True))
 
-        return compute() if len(places) <= _SIMILAR_INLINE else await asyncio.to_thread(compute)
+        quick = len(places) <= _SIMILAR_INLINE
+        answer = compute() if quick else await asyncio.to_thread(compute)
+        missing = [id for id in ids if id not in answer]
+        if missing and self._is_streaming:
+            async with self._store.reading() as tx:
+                items = await tx.embeddings.of(missing, self._current_model())
+            answer.update((item.memory_id, _similar(vector, item)) for item in items)
+        return answer
 
     async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
@@ -156,6 +166,7 @@ class FastCore:
         self._segments.clear()
         self._homes.clear()
         self._surveys.clear()
+        self._is_streaming = False
 
     def evict(self, namespace: Namespace, /) -> None:
         """Let go of one namespace; it is loaded again on demand."""
@@ -194,11 +205,18 @@ class FastCore:
             position = await tx.feed.position(scope)
             return frozenset(await tx.memories.find_ids(scope, filter)), position
 
-    async def _portions(self, namespaces: Iterable[Namespace]) -> AsyncIterator[list[Segment]]:
+    def _in_use(self, namespaces: Sequence[Namespace]) -> Sequence[Namespace]:
+        """Mark what is loaded as used, so that nothing of a scope makes room for the rest of it."""
+        for namespace in namespaces:
+            if namespace in self._segments:
+                self._budget.touch(self, namespace)
+        return namespaces
+
+    async def _portions(self, namespaces: Sequence[Namespace]) -> AsyncIterator[list[Segment]]:
         portion: list[Segment] = []
         vectors = 0
-        for namespace in namespaces:
-            segment = await self._loaded(namespace)
+        for namespace in self._in_use(namespaces):
+            segment = await self._loaded(namespace, namespaces)
             portion.append(segment)
             vectors += segment.view.vectors
             if vectors >= _PORTION_VECTORS:
@@ -217,19 +235,33 @@ class FastCore:
         current = (epoch, head, self._current_model())
         return (view.epoch, view.watermark, segment.model) != current
 
-    async def _loaded(self, namespace: Namespace) -> Segment:
-        """Return the segment as it is, loaded if need be."""
+    async def _loaded(self, namespace: Namespace, scope: Collection[Namespace]) -> Segment:
+        """Return the segment as it is, loaded if need be.
+
+        Of a scope beyond the budget some is kept and the rest is read anew for every search: if
+        each part made room for the next, none would be there when its turn comes again.
+        """
         segment = self._segments.get(namespace)
         if segment is None or segment.model != self._current_model():
-            return await self._refreshed(namespace)
-        self._budget.touch(self, namespace)
+            return await self._refreshed(namespace, scope)
         return segment
+
+    def _crowds_out(
+        self, namespace: Namespace, segment: Segment, scope: Collection[Namespace]
+    ) -> bool:
+        if namespace in self._segments or self._budget.has_room(segment.size_bytes):
+            return False
+        leaving = self._budget.next_to_leave
+        return leaving != namespace and leaving in scope
 
     def _lock(self, namespace: Namespace) -> asyncio.Lock:
         return self._locks.setdefault(namespace, asyncio.Lock())
 
-    async def _refreshed(self, namespace: Namespace) -> Segment:
-        """Return the segment with every event applied that was committed before this call."""
+    async def _refreshed(self, namespace: Namespace, scope: Collection[Namespace] = ()) -> Segment:
+        """Return the segment with every event applied that was committed before this call.
+
+        It is not kept where another namespace of the scope would have to make room for it.
+        """
         async with self._lock(namespace):
             generation = self._generation
             async with self._store.reading() as tx:
@@ -241,7 +273,9 @@ class FastCore:
                     segment = await self._load(tx, namespace, position)
             if segment.is_sparse:
                 segment = await in_thread(segment.compacted)
-            if generation == self._generation:
+            if self._crowds_out(namespace, segment, scope):
+                self._is_streaming = True
+            elif generation == self._generation:
                 self._install(namespace, segment)
                 self._write_if_new(namespace, segment)
             return segment
@@ -311,19 +345,20 @@ class FastCore:
         if view.epoch != position.epoch or view.watermark > position.seq:
             await self._snapshots.discard(namespace)
             return None
-        self._written[namespace] = view.watermark
+        self._written[namespace] = (view.watermark, self._snapshots.turn(namespace))
         return segment
 
     def _is_worth_writing(self, namespace: Namespace, segment: Segment) -> bool:
         if self._snapshots is None or segment.view.vectors < _WRITTEN_MIN:
             return False
-        return self._written.get(namespace) != segment.view.watermark
+        now = (segment.view.watermark, self._snapshots.turn(namespace))
+        return self._written.get(namespace) != now
 
     def _write_if_new(self, namespace: Namespace, segment: Segment) -> None:
         """Write in the background what no file holds yet; later changes wait for the end."""
         if namespace in self._written or not self._is_worth_writing(namespace, segment):
             return
-        self._written[namespace] = -1
+        self._written[namespace] = _BEING_WRITTEN
         task = asyncio.get_running_loop().create_task(self._write(namespace))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -342,7 +377,7 @@ class FastCore:
             compacted = await in_thread(segment.frozen)
         frozen = await in_thread(compacted)
         if await in_thread(partial(self._snapshots.write, namespace, frozen, turn)):
-            self._written[namespace] = frozen.view.watermark
+            self._written[namespace] = (frozen.view.watermark, turn)
 
     # --- The byte budget -------------------------------------------------------------------------
 
@@ -394,6 +429,20 @@ class _Answer:
         """
         watermark = self.watermark if self._until is None else min(self.watermark, self._until)
         return FeedPosition(min(self.epochs) if len(self.epochs) == 1 else "", watermark)
+
+
+def _similar(vector: Vector, item: IndexedVector) -> tuple[float | None, float | None]:
+    """Return the cosines of vectors that are not in memory."""
+    import numpy as np
+
+    from adapters.fastcore.scan import cosines
+
+    def cosine(other: Vector | None) -> float | None:
+        if other is None:
+            return None
+        return float(cosines(vector, np.frombuffer(other.data, "<f4")[None, :])[0])
+
+    return cosine(item.own), cosine(item.context)
 
 
 async def _targets(views: Sequence[View], filter: Filter) -> list[Target]:

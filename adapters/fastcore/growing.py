@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Item = TypeVar("Item", bound=np.generic)
 
 _CAPACITY_MIN = 16
+_DOUBLED_MAX = 1000
 
 
 def appended(
@@ -17,11 +18,12 @@ def appended(
 ) -> NDArray[Item]:
     """Write behind the first `count`: in place where there is room, else into a larger copy.
 
-    Storage at least doubles, up to `most`; pages never written to cost no memory.
+    Storage grows by a share of its size, up to `most`, so that each row is moved a few times only.
     """
     needed = count + len(more)
     if needed > len(array):
-        capacity = max(_CAPACITY_MIN, 2 * count, needed)
+        # A quarter in reserve at most, once that is worth counting.
+        capacity = max(_CAPACITY_MIN, count + max(count // 4, min(count, _DOUBLED_MAX)), needed)
         shape = (min(capacity, most) if most else capacity, *array.shape[1:])
         larger: NDArray[Item] = np.empty(shape, array.dtype)
         larger[:count] = array[:count]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -12,6 +13,7 @@ from adapters.fastcore.changes import is_worth_following, touched_since
 from adapters.fastcore.room import Room
 from adapters.fastcore.surveys import Surveys
 from adapters.fastcore.threads import in_thread
+from domain.errors import StoreUnavailable
 from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.lexical import LexicalEvidence, encoded
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from adapters.fastcore.postings import Postings, View
 
 _PAGE = 2000
+#: The words of more memories are read beside the questions that need them.
+_AWAITED_MAX = 30_000
 #: Up to here a search takes about half a millisecond: less than handing it to a thread may cost.
 _INLINE_POSTINGS = 50_000
 #: Up to here, so does a change.
@@ -44,6 +48,7 @@ class FastWords:
         self._budget = budget
         self._segments: dict[Namespace, Postings] = {}
         self._surveys = Surveys(store)
+        self._loading: dict[Namespace, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[Namespace, asyncio.Lock] = WeakValueDictionary()
 
     async def nominate(
@@ -93,8 +98,42 @@ class FastWords:
         return evidence(ids, terms, [(one.view, one.places) for one in segments])
 
     async def fits(self, scope: Scope, /) -> bool:
-        """Tell whether all of a scope is in memory, or has room there at once."""
-        return self._loaded(scope) is not None or await self._room(scope)
+        """Tell whether all of a scope is in memory, or has room there and is quickly read.
+
+        What takes longer is read beside, and whoever asks meanwhile is served by others.
+        """
+        if self._loaded(scope) is not None:
+            return True
+        if not await self._room(scope):
+            return False
+        if scope.kind is ScopeKind.EXACT and await self._is_slow(scope):
+            self._load_beside(scope.namespace)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for task in tuple(self._loading.values()):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _is_slow(self, scope: Scope) -> bool:
+        async with self._store.reading() as tx:
+            stats = await tx.namespaces.stats(scope, limit=1)
+        return sum(part.memories for part in stats) > _AWAITED_MAX
+
+    def _load_beside(self, namespace: Namespace) -> None:
+        async def load() -> None:
+            with contextlib.suppress(StoreUnavailable):
+                async with self._store.reading() as tx:
+                    position = await tx.feed.position(Scope(namespace))
+                await self._refreshed(namespace, position.seq, position.epoch)
+
+        if namespace not in self._loading:
+            task = asyncio.get_running_loop().create_task(load())
+            self._loading[namespace] = task
+            task.add_done_callback(lambda _: self._loading.pop(namespace, None))
 
     @property
     def size_bytes(self) -> int:
