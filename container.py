@@ -27,7 +27,9 @@ from adapters.fallback.text_index import FallbackTextIndex, FittingTextIndex
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
+from adapters.fastcore.snapshots import Snapshots as CoreSnapshots
 from adapters.fastcore.words import FastWords
+from adapters.gathered_questions import GatheredQuestions
 from adapters.given_embedder import GivenEmbedder
 from adapters.http_reranker import HttpReranker
 from adapters.identifiers import Uuid7Source
@@ -84,6 +86,7 @@ from application.indexing import Indexer
 from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
 from application.keyring import Keyring, KeyUsage
 from application.keys import CreateKey, ListKeys, RevokeKey
+from application.knowing import Known
 from application.languages import OpenLanguage, Reanalyse
 from application.maintain import (
     Backlogs,
@@ -111,6 +114,7 @@ from application.running_jobs import RunJobs
 from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
+from application.together import RememberTogether, by_namespaces, one_lane
 from application.tracing import current_trace
 from application.transfer import ImportLines
 from application.transferring import ExportAsJob, ImportAsJob
@@ -143,6 +147,7 @@ JOB_LANES = 3
 WORKERS_FIRST = timedelta(seconds=5)
 #: In the embedded profile every job is asked for in this very process, which hears of it.
 JOBS_IDLE_SECONDS = {"embedded": 60.0, "server": 2.0}
+SNAPSHOTS_NAME = "fastcore"
 
 
 def utc_now() -> datetime:
@@ -489,15 +494,29 @@ class Container(containers.DeclarativeContainer):
         settings.provided.embedder, **embedders
     )
     other_embedders: providers.Provider[list[Embedder]] = providers.List()
+    # Only embedders whose vectors do not depend on what else is in the call.
+    askings: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012
+        "bge-small": local_embedder,
+        "openai": providers.Singleton(GatheredQuestions, local_embedder),
+        "none": local_embedder,
+    }
     embedder: providers.Provider[Embedder] = providers.Singleton(
-        CachedEmbedder, _watched(meter, "embedder", local_embedder), cache
+        CachedEmbedder,
+        _watched(meter, "embedder", providers.Selector(settings.provided.embedder, **askings)),
+        cache,
     )
-    budget = providers.Singleton(Budget, settings.provided.fastcore_bytes)
+    budget = providers.Singleton(Budget, settings.provided.fastcore_budget_bytes)
     room = providers.Singleton(
         Room,
         store,
         embedder.provided.model.dimension,
-        budget_bytes=settings.provided.fastcore_bytes,
+        budget_bytes=settings.provided.fastcore_budget_bytes,
+    )
+    core_snapshots = providers.Singleton(
+        CoreSnapshots, settings.provided.data_dir.joinpath.call(SNAPSHOTS_NAME)
+    )
+    kept_snapshots: providers.Provider[CoreSnapshots | None] = providers.Selector(
+        settings.provided.snapshots, files=core_snapshots, none=providers.Object(None)
     )
     fast_core: providers.Provider[FastCore] = providers.Singleton(
         FastCore,
@@ -505,6 +524,11 @@ class Container(containers.DeclarativeContainer):
         embedder.provided.model.id,
         embedder.provided.model.dimension,
         budget=budget,
+        exact_rows=settings.provided.fastcore_exact_rows,
+        snapshots=kept_snapshots,
+    )
+    copies: providers.Provider[list[CoreSnapshots]] = providers.Selector(
+        settings.provided.snapshots, files=providers.List(core_snapshots), none=providers.List()
     )
     fast_words: providers.Provider[FastWords] = providers.Singleton(
         FastWords, store, budget=budget, room=room
@@ -577,8 +601,15 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(NetworkxGraph, store, roots_max=settings.provided.graph_roots_max),
     )
 
+    known = providers.Singleton(Known, elapsed, budget_bytes=settings.provided.recall_cache_bytes)
     gatherer = providers.Singleton(
-        Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
+        Gatherer,
+        store=store,
+        known=known,
+        index=index,
+        words=words,
+        analyser=analyser,
+        embedder=embedder,
     )
     projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
     follower = providers.Factory(
@@ -678,7 +709,15 @@ class Container(containers.DeclarativeContainer):
         limits=limits,
         batch_max=settings.provided.batch_max,
     )
-    remember_batch = providers.Factory(Retried, remember_batch_once)
+    lanes: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "embedded": providers.Object(one_lane),
+        "server": providers.Object(by_namespaces),
+    }
+    remember_batch = providers.Singleton(
+        RememberTogether,
+        remember_batch_once,
+        lane=providers.Selector(settings.provided.profile, **lanes),
+    )
     remember = providers.Factory(Remember, batch=remember_batch)
     recall = providers.Factory(
         Recall,
@@ -711,11 +750,13 @@ class Container(containers.DeclarativeContainer):
     erase_once = providers.Factory(
         Erase,
         store=store,
+        known=known,
         indexer=indexer,
         bus=bus,
         now=now,
         new_event_id=new_id,
         ledger=ledger,
+        copies=copies,
     )
     erase = providers.Factory(Retried, erase_once)
     connect_once = providers.Factory(
@@ -983,6 +1024,7 @@ class Container(containers.DeclarativeContainer):
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
     *("budget", "fast_words", "onnx_embedder", "late_reranker"),
+    *("core_snapshots", "known"),
     *("failure_log", "tallies", "meter", "tracing"),
 )
 
@@ -1089,6 +1131,10 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
+        stack.push_async_callback(container.fast_words().close)
+        if settings.snapshots == "files":
+            container.core_snapshots().tidy()
+            stack.push_async_callback(container.fast_core().close)
         for local in [container.local_embedder(), *container.other_embedders()]:
             if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
                 stack.push_async_callback(local.close)

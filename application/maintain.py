@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from application.models import MODEL_SETTING, REQUEUE_CHUNK, Models, Outside, requeue
+from application.models import REQUEUE_CHUNK, Models, Outside, requeue
 from application.steps import Steps, Unwatched
 from domain.errors import IndexUnavailable, SomaError, StoreUnavailable
 from domain.memory import MemoryId
@@ -19,6 +19,7 @@ from domain.ports import (
     CanonicalStore,
     EventBus,
 )
+from domain.vector import MODEL_SETTING
 
 NAMESPACES_AT_ONCE = 1000
 

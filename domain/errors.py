@@ -19,6 +19,7 @@ SomaError
 ├── AccessDenied                 no valid key
 ├── TooLarge                     a configured limit is exceeded
 ├── Unavailable                  something outside does not answer
+│   ├── Overloaded               too many requests at once: nothing was begun
 │   ├── StoreUnavailable
 │   │   └── ChangeCollided        two changes got in each other's way: this one left no trace
 │   ├── EmbedderUnavailable
@@ -216,6 +217,10 @@ class TooLarge(SomaError):
 
 class Unavailable(SomaError):
     """Something Soma depends on does not answer."""
+
+
+class Overloaded(Unavailable):
+    """More requests at once than the process takes in; nothing of this one was begun."""
 
 
 class StoreUnavailable(Unavailable):

@@ -16,10 +16,10 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.access import ApiKey
 from domain.backup import Manifest, StoreFacts
@@ -28,9 +28,11 @@ from domain.filter import Filter
 from domain.job import Job, JobCount, JobKind, JobState
 from domain.lexical import AnalysedText, LexicalEvidence
 from domain.link import Direction, Link
-from domain.memory import Life, Memory, MemoryId, MemoryVersion
+from domain.memory import Kind, Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
 from domain.vector import EmbeddingModel, Role, TokenStates, Vector
+
+Answer = TypeVar("Answer")
 
 # --- The canonical store: one place of truth, one transaction per change -------------------------
 
@@ -41,6 +43,35 @@ class Verified:
 
     memories: Mapping[MemoryId, Memory]
     position: FeedPosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a reader holds of candidates, by version (0: nothing).
+
+    The `sure` ones were live in the scope, at that version, when its feeds stood at `seen_at`.
+    """
+
+    sure: Mapping[MemoryId, int]
+    others: Mapping[MemoryId, int]
+    seen_at: FeedPosition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a scope stands against a claim, and what is in force there.
+
+    `versions` are those of the candidates that live in the scope; of the `sure` ones only where the
+    feeds do not stand at `seen_at` any more. `changed` holds those whole whose version is not the
+    one that was claimed. `policy` is that of the scope's own namespace, `fact` the setting asked
+    for.
+    """
+
+    position: FeedPosition
+    versions: Mapping[MemoryId, int]
+    changed: Mapping[MemoryId, Memory]
+    policy: NamespacePolicy
+    fact: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +98,9 @@ class Memories(Protocol):
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
         """Return those of `ids` that are live, in scope and pass, with the scope's heads."""
+
+    async def standing(self, scope: Scope, claim: Claim, /, *, fact: str) -> Standing:
+        """Hold a claim against the store, together with the scope's heads."""
 
     async def find(
         self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
@@ -175,17 +209,38 @@ class Lexicon(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a filter may look at in a memory beside its validity.
+
+    `happened_at` is in microseconds since the Unix epoch, `payload` is JSON.
+    """
+
+    kind: str = Kind.EPISODIC
+    level: int = 0
+    tags: tuple[str, ...] = ()
+    actor: str | None = None
+    session: str | None = None
+    happened_at: int = 0
+    coordinate: tuple[float, ...] | None = None
+    payload: str = "{}"
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedTerms:
-    """A live memory's index terms with what a text index needs to filter by time.
+    """A live memory's index terms with what a text index needs to filter.
 
     `own` and `context` are terms as `domain.lexical.encoded` spells them, separated by spaces;
-    `context` is None where it is the same as `own`. `span` is as in `IndexedVector`.
+    `context` is None where it is the same as `own`. `span` and `facts` are as in `IndexedVector`.
     """
 
     memory_id: MemoryId
     own: str
     context: str | None
     span: tuple[float, float, float]
+    facts: Facts = field(default=NO_FACTS, compare=False)
 
 
 class IndexTerms(Protocol):
@@ -253,15 +308,17 @@ Computed = Embedding | KeptStates
 
 @dataclass(frozen=True, slots=True)
 class IndexedVector:
-    """A live memory's vectors with what a vector index needs to filter by time.
+    """A live memory's vectors with what a vector index needs to filter.
 
     `span` is (valid_from, valid_to, expires_at) in Unix seconds, with infinities for open ends.
+    `facts` do not count when two are compared: they are what the memory is, not its vectors.
     """
 
     memory_id: MemoryId
     own: Vector | None
     context: Vector | None
     span: tuple[float, float, float]
+    facts: Facts = field(default=NO_FACTS, compare=False)
 
 
 class Embeddings(Protocol):
@@ -534,6 +591,13 @@ class CanonicalStore(Protocol):
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a snapshot."""
 
+    async def glance(self, ask: Callable[[Transaction], Awaitable[Answer]], /) -> Answer:
+        """Ask one thing, in one trip where that is possible.
+
+        `ask` makes exactly one call on the transaction that it is given, which sees one snapshot.
+        It may be asked again when the connection turns out to be broken.
+        """
+
     def writing(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a change: commits on a clean exit, durable when the block ends; else rolls back."""
 
@@ -666,6 +730,20 @@ class TextIndex(Protocol):
     ) -> list[MemoryId]:
         """Return memories with any of the terms, best first by the backend's own ranking."""
 
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return what `Lexicon.evidence` would, as of exactly this position of the scope.
+
+        Asks nobody: None when the index does not hold just that state at hand. Then the lexicon
+        must be asked.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectedMemory:
@@ -677,6 +755,13 @@ class ProjectedMemory:
     memory: Memory
     embeddings: tuple[Embedding, ...]
     terms: AnalysedText
+
+
+class ContentCopies(Protocol):
+    """Files beside the store that are made of what memories say: an erasure has to reach them."""
+
+    async def discard(self, namespace: Namespace, /) -> None:
+        """Remove what there is of a namespace, and let nothing come of what is being written."""
 
 
 class VectorProjection(Protocol):

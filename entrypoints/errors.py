@@ -71,6 +71,7 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.StoreNotEmpty: Outcome(
         409, "The store is not empty", "store-not-empty", "FAILED_PRECONDITION"
     ),
+    errors.Overloaded: Outcome(503, "Too many requests at once", "overloaded", "UNAVAILABLE"),
     errors.EmbedderUnavailable: Outcome(
         503, "The embedder does not answer", "embedder-unavailable", "UNAVAILABLE"
     ),

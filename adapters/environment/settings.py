@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from adapters.environment.memory import memory_bytes
+
 LEDGER_NAME = "erasures.log"
 _MASK = "********"
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
@@ -113,11 +115,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     content_bytes_max: _Count = 64 * 1024
     payload_bytes_max: _Count = 256 * 1024
     body_bytes_max: _Count = 32 * 1024 * 1024
+    requests_reading_max: _Count = 256
+    requests_writing_max: _Count = 128
     import_line_bytes_max: _Count = 4 * 1024 * 1024
     batch_max: _Count = 1000
     k_max: _Count = 1000
     cache_bytes: _Bytes = 32 * 1024 * 1024
-    fastcore_bytes: _Bytes = 512 * 1024 * 1024
+    recall_cache_bytes: _Bytes = 64 * 1024 * 1024
+    fastcore_bytes: _Bytes | None = None
+    fastcore_exact_rows: _Count = 50_000
     graph_roots_max: _Count = 64
     otlp_endpoint: _HttpUrl | None = None
     otlp_headers: _Text | None = None
@@ -147,6 +153,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def vector_index(self) -> str:
         """Which vector index answers."""
         return "fastcore" if self.qdrant_url is None else "qdrant"
+
+    @property
+    def fastcore_budget_bytes(self) -> int:
+        """How much memory Fast Core may use: half of what there is where nothing is said."""
+        return memory_bytes() // 2 if self.fastcore_bytes is None else self.fastcore_bytes
+
+    @property
+    def snapshots(self) -> str:
+        """Where Fast Core keeps files: only a process that owns the data can keep them clean."""
+        return "files" if self.profile == "embedded" else "none"
 
     @property
     def far_cache(self) -> str:

@@ -27,6 +27,7 @@ from entrypoints.http import (
     transfer,
 )
 from entrypoints.http.access import admit, caller, keep_gate, needs
+from entrypoints.http.admission import Bounded
 from entrypoints.http.headers import finish_headers
 from entrypoints.http.observing import Observed
 from entrypoints.http.problems import HANDLERS
@@ -59,6 +60,9 @@ def create_app(container: Container) -> Litestar:
     now = container.now()
     # To count what is left to do is not free: the process that does it counts.
     exposed = partial(exposition, container, backlogs=settings.profile == "embedded")
+    bounded = Bounded(
+        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
+    )
     app = Litestar(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
@@ -73,7 +77,7 @@ def create_app(container: Container) -> Litestar:
             "now": Provide(lambda: now, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[tracing.served, Observed(container.tallies(), log, tracing)],
+        middleware=[tracing.served, Observed(container.tallies(), log, tracing), bounded],
         before_send=[finish_headers],
         cors_config=_cors(settings.cors_origins),
         exception_handlers=HANDLERS,
