@@ -30,6 +30,8 @@ _FIELDS = (0, 1)
 _SHARES = (1.0, CONTEXT_SHARE)
 #: What sums in float32 may be off by, beside their size.
 _SLACK = 1e-4
+#: Adding up a posting costs so much less than looking up a row.
+_LOOKED_UP_FROM = 8
 
 #: The rows that hold a term in a field, ascending, and how often.
 Postings = tuple[Ints, Ints]
@@ -53,26 +55,32 @@ class Listed:
 
     rows: Ints
     counts: Ints
-    field: int
+    lengths: Ints
     weight: float
     average: float
     most: float
 
     @staticmethod
-    def of(postings: Postings, field: int, weight: float, average: float) -> Listed:
-        """Make one; a text of no length would be worth the most."""
-        rows, counts = postings
-        often = counts.max(initial=0)
-        most = weight * often * (K1 + 1) / (often + K1 * (1 - B))
-        return Listed(rows, counts, field, weight, average, float(most))
+    def of(
+        postings: Postings, lengths: Ints, shortest: int, weight: float, average: float
+    ) -> Listed:
+        """Make one; in the shortest of all texts it would be worth the most.
 
-    def worth(self, lengths: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what each posting adds to a score, in float32."""
-        saturation = np.float32(K1 * B / self.average) * lengths
+        `lengths` are those of all rows in the field.
+        """
+        rows, counts = postings
+        most = _bm25(weight, counts.max(initial=0), np.int32(shortest), average)
+        return Listed(rows, counts, lengths, weight, average, float(most))
+
+    def worth(self, rows: NDArray[np.integer], counts: Ints) -> NDArray[np.float32]:
+        """Return what these postings add to a score, in float32."""
+        saturation = self.lengths[rows].astype(np.float32)
+        saturation *= np.float32(K1 * B / self.average)
         saturation += np.float32(K1 * (1 - B))
-        saturation += self.counts
-        worth: NDArray[np.float32] = self.counts / saturation
+        worth = counts.astype(np.float32)
+        saturation += worth
         worth *= np.float32(self.weight * (K1 + 1))
+        worth /= saturation
         return worth
 
 
@@ -90,7 +98,8 @@ def best(terms: Sequence[str], targets: Sequence[Target], limit: int) -> list[Me
     scores: list[Scores] = []
     for target, match in zip(targets, matches, strict=True):
         if match:
-            rows = _contenders(target, _lists(match, chosen, fields), limit)
+            lists = _lists(target.view, match, chosen, fields)
+            rows = _contenders(target, lists, limit)
             total = _scores(target.view, rows, match, chosen, fields)
             ids += [target.view.ids[row] for row in rows.tolist()]
             scores.append(total)
@@ -153,13 +162,14 @@ def _rarest(terms: Sequence[str], frequencies: Sequence[dict[str, int]]) -> list
 
 
 def _lists(
-    matches: Matches, terms: Sequence[str], fields: Sequence[FieldStatistics]
+    view: View, matches: Matches, terms: Sequence[str], fields: Sequence[FieldStatistics]
 ) -> list[Listed]:
     """Return the lists of a question, the weightiest first."""
     lists = [
         Listed.of(
             matches[term][field],
-            field,
+            view.rows.lengths[field],
+            view.shortest[field],
             _SHARES[field] * inverse_frequency(term, statistics),
             statistics.total_length / statistics.documents,
         )
@@ -173,23 +183,36 @@ def _lists(
 
 def _contenders(target: Target, lists: Sequence[Listed], limit: int) -> NDArray[np.intp]:
     """Return the rows that can be among the best `limit`, or tie with the last of them."""
-    view = target.view
-    scores = np.zeros(view.count, np.float32)
+    scores = np.zeros(target.view.count, np.float32)
     left = sum(one.most for one in lists)
-    beyond = 0
+    rows: NDArray[np.intp] | None = None
     for one in lists:
-        if _more_than(scores, left * (1 + _SLACK), target.allowed) >= limit:
-            break
-        lengths = view.rows.lengths[one.field, one.rows].astype(np.float32)
-        # A row holds a term once: there is nothing to add up within one list.
-        scores[one.rows] += one.worth(lengths)
+        if rows is None and _more_than(scores, left * (1 + _SLACK), target.allowed) >= limit:
+            rows = _above(scores, target.allowed, left, limit)
+        if rows is None or len(one.rows) < _LOOKED_UP_FROM * len(rows):
+            # A row holds a term once: there is nothing to add up within one list.
+            scores[one.rows] += one.worth(one.rows, one.counts)
+        else:
+            places, counts = _counted((one.rows, one.counts), rows)
+            holders = rows[places]
+            scores[holders] += one.worth(holders, counts)
         left -= one.most
-        beyond += 1
-    left = sum(one.most for one in lists[beyond:])
-    if target.allowed is not None:
-        scores[~target.allowed] = 0.0
-    floor = max(_last_of_best(scores, limit) * (1 - _SLACK) - left * (1 + _SLACK), 0.0)
-    return np.flatnonzero((scores > 0) & (scores >= floor))
+        if rows is not None:
+            rows = rows[scores[rows] >= _floor(scores[rows], left, limit)]
+    return _above(scores, target.allowed, 0.0, limit) if rows is None else rows
+
+
+def _above(
+    scores: NDArray[np.float32], allowed: Mask | None, left: float, limit: int
+) -> NDArray[np.intp]:
+    """Return the rows allowed that may still be among the best when lists worth `left` remain."""
+    if allowed is not None:
+        scores[~allowed] = 0.0
+    return np.flatnonzero((scores > 0) & (scores >= _floor(scores, left, limit)))
+
+
+def _floor(scores: NDArray[np.float32], left: float, limit: int) -> float:
+    return _last_of_best(scores, limit) * (1 - _SLACK) - max(left, 0.0) * (1 + _SLACK)
 
 
 def _more_than(scores: NDArray[np.float32], bound: float, allowed: Mask | None) -> int:
@@ -244,8 +267,9 @@ def _counted(
     return inside, counts[places[inside]]
 
 
-def _bm25(weight: float, counts: Ints, lengths: Ints, average: float) -> Scores:
+def _bm25(
+    weight: float, counts: Ints | np.int32, lengths: Ints | np.int32, average: float
+) -> Scores:
     """Return what postings add to a score, with the operations of `domain.lexical` in its order."""
     saturation = K1 * (1 - B + B * lengths / average)
-    scores: Scores = weight * counts * (K1 + 1) / (counts + saturation)
-    return scores
+    return np.asarray(weight * counts * (K1 + 1) / (counts + saturation))

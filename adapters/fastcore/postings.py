@@ -27,6 +27,7 @@ _DEAD_MIN = 1024
 _ROW_OVERHEAD_BYTES = 250
 _TERM_OVERHEAD_BYTES = 130
 _OVERHEAD_BYTES = 4096
+_NOTHING = (2**31 - 1, 2**31 - 1)
 
 
 class _Vocabulary(dict[str, int]):
@@ -62,7 +63,8 @@ class Rows:
 class View:
     """What a reader sees: the first `count` rows, `documents` of them alive.
 
-    `totals` are the sums of the lengths of those alive, by field.
+    `totals` are the sums of the lengths of those alive, by field; no text with words is shorter
+    than `shortest`.
     """
 
     ids: list[MemoryId]
@@ -72,6 +74,7 @@ class View:
     count: int
     documents: int
     totals: tuple[int, int]
+    shortest: tuple[int, int]
     vocabulary: Mapping[str, int]
     blocks: tuple[Block, ...]
     epoch: str
@@ -106,7 +109,18 @@ class Postings:
         self._vocabulary = _Vocabulary()
         rows = Rows.empty(_CAPACITY_MIN)
         self.view = View(
-            [], rows, Spans(), Columns(), 0, 0, (0, 0), self._vocabulary, (), epoch, watermark
+            [],
+            rows,
+            Spans(),
+            Columns(),
+            0,
+            0,
+            (0, 0),
+            _NOTHING,
+            self._vocabulary,
+            (),
+            epoch,
+            watermark,
         )
 
     @property
@@ -149,6 +163,7 @@ class Postings:
             count=count,
             documents=view.documents + len(added) - len(dead),
             totals=(int(totals[0]), int(totals[1])),
+            shortest=_shortest(view.shortest, rows.lengths[:, view.count : count]),
             vocabulary=self._vocabulary,
             blocks=blocks,
             epoch=view.epoch,
@@ -193,6 +208,7 @@ class Postings:
             count=len(ids),
             documents=len(ids),
             totals=view.totals,
+            shortest=view.shortest,
             vocabulary=copy._vocabulary,
             blocks=(renumbered(block, _numbers(kept, view.count), _numbers(used, len(words))),),
             epoch=view.epoch,
@@ -221,6 +237,14 @@ class Postings:
 
 def _digest(item: IndexedTerms) -> int:
     return hash((item.own, item.context, item.span, item.facts))
+
+
+def _shortest(before: tuple[int, int], lengths: Ints) -> tuple[int, int]:
+    own, context = (
+        int(field[field > 0].min(initial=known))
+        for field, known in zip(lengths, before, strict=True)
+    )
+    return own, context
 
 
 def _with_room_for(view: View, count: int) -> Rows:

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.fastcore import fast_core as fast_core_module
 from adapters.fastcore import scan, shelf
+from adapters.fastcore.blocks import Ints
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.chunk import Question, sealed
 from adapters.fastcore.fast_core import FastCore
@@ -166,9 +167,9 @@ def test_of_common_words_only_those_postings_are_added_up_that_can_matter(
     added: list[int] = []
     worth = Listed.worth
 
-    def counted(one: Listed, lengths: object) -> object:
-        added.append(len(one.rows))
-        return worth(one, lengths)  # type: ignore[arg-type]
+    def counted(one: Listed, rows: Ints, counts: Ints) -> object:
+        added.append(len(rows))
+        return worth(one, rows, counts)
 
     monkeypatch.setattr(Listed, "worth", counted)
 
