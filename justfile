@@ -65,6 +65,14 @@ settings *arguments:
 proto *arguments:
     {{bin}}/python -m infra.proto {{arguments}}
 
+# Copy the whole store to a new folder, checksummed
+backup folder *arguments:
+    {{bin}}/soma backup --to {{folder}} {{arguments}}
+
+# Put a backup in the store's place, and erase again what was erased since
+restore folder *arguments:
+    {{bin}}/soma restore --from {{folder}} {{arguments}}
+
 # Build the container image
 image:
     DOCKER_BUILDKIT=1 docker build --tag somafractalmemory .

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from application.models import (
-    MODEL_SETTING,
     REQUEUE_CHUNK,
     Installed,
     Models,
@@ -17,7 +16,7 @@ from application.models import (
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Transaction
-from domain.vector import Role
+from domain.vector import MODEL_SETTING, Role
 
 #: The model whose token states are kept; empty: none are.
 STATES_SETTING = "token_states"

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from domain.errors import InvalidInput
 
+#: The setting by which a store says which embedding models are in force.
+MODEL_SETTING = "embedding_model"
+
 #: Between one and the next number that float32 knows.
 _FLOAT32_STEP = 2.0**-23
 

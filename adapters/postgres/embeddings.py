@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.rows import Row, micros, optional_micros, storable
+from adapters.postgres.rows import FACTS, Row, facts_of, micros, optional_micros, storable
 from adapters.postgres.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
@@ -26,8 +26,8 @@ _OF_TASKS = (
 
 # Parameters: the model twice.
 _INDEXED = (
-    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
-    " FROM memories m"
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM memories m"
     " LEFT JOIN embeddings own"
     f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = %s"
     " LEFT JOIN embeddings context"
@@ -274,7 +274,7 @@ def _keys(tasks: Sequence[EmbeddingTask]) -> list[object]:
 
 
 def _indexed(row: Row) -> IndexedVector:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     return IndexedVector(
         MemoryId(id),
         None if own is None else Vector(bytes(own)),
@@ -284,6 +284,7 @@ def _indexed(row: Row) -> IndexedVector:
             _seconds(valid_to, math.inf),
             _seconds(expires_at, math.inf),
         ),
+        facts_of(tuple(facts)),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from adapters.sqlite.filling import discard, requeue
-from adapters.sqlite.rows import Row, list_json, micros, optional_micros, to_json
+from adapters.sqlite.rows import FACTS, Row, facts_of, list_json, micros, optional_micros, to_json
 from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
@@ -22,8 +22,8 @@ _OF_MEMORY = (
 
 # Parameters: the model twice.
 _INDEXED = (
-    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
-    " FROM {source}"
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM {{source}}"
     " LEFT JOIN embeddings own"
     f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = ?2"
     " LEFT JOIN embeddings context"
@@ -256,7 +256,7 @@ def _states(
 
 
 def _indexed(row: Row) -> IndexedVector:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     return IndexedVector(
         MemoryId(id),
         None if own is None else Vector(own),
@@ -266,6 +266,7 @@ def _indexed(row: Row) -> IndexedVector:
             _seconds(valid_to, math.inf),
             _seconds(expires_at, math.inf),
         ),
+        facts_of(tuple(facts)),
     )
 
 

@@ -12,7 +12,7 @@ from adapters.sqlite.rows import Row, list_json, micros, moment_of, scope_sql, t
 from adapters.sqlite.session import Session
 from domain.events import Event, EventType, FeedPosition
 from domain.memory import MemoryId
-from domain.namespace import Namespace, Scope
+from domain.namespace import Namespace, Scope, ScopeKind
 
 #: What an event consists of, but for its namespace, in the order of `event_of`.
 EVENT_COLUMNS = (
@@ -37,6 +37,10 @@ class SqliteFeed:
 
     async def position(self, scope: Scope, /) -> FeedPosition:
         """Return the epoch and the sum of the heads in scope."""
+        if scope.kind is ScopeKind.EXACT:
+            found = self._session.at_once(position, scope)
+            if found is not None:
+                return found
         return await self._session.run(position, scope)
 
     async def after(self, namespace: Namespace, seq: int, /, *, limit: int) -> list[Event]:
