@@ -57,6 +57,10 @@ bench-locomo folder *arguments:
 serve *arguments:
     {{bin}}/soma serve {{arguments}}
 
+# Bring the table of settings in docs/configuration.md up to date
+settings *arguments:
+    {{bin}}/python -m infra.settings_table {{arguments}}
+
 # Generate the gRPC code from proto/
 proto *arguments:
     {{bin}}/python -m infra.proto {{arguments}}
@@ -128,3 +132,11 @@ lock *arguments:
 # Resolve the compared systems again (needs uv); pass --upgrade for newer versions
 bench-lock *arguments:
     {{resolve}} {{arguments}} benchmarks/requirements-peers.in --output-file benchmarks/requirements-peers.txt
+
+# Write the manual to build/manual; nothing is fetched for it
+docs *arguments:
+    {{bin}}/mkdocs build --strict {{arguments}}
+
+# Show the manual on this machine while you write it
+docs-serve *arguments:
+    {{bin}}/mkdocs serve {{arguments}}

@@ -17,12 +17,12 @@ from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.snapshots import Snapshots
 from adapters.sqlite.store import SqliteStore
+from contracts.journal import MODEL, Journal, moment
 from domain.filter import Filter, parse_where
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import VectorIndex
 from domain.vector import Vector, unit_vector
-from tests.contracts.journal import MODEL, Journal, moment
 from tests.contracts.projecting import FollowedQdrant
 from tests.qdrant_server import running_qdrant
 

@@ -20,12 +20,12 @@ from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.matching import Listed, Target, best
 from adapters.fastcore.postings import Postings
 from adapters.sqlite.store import SqliteStore
+from contracts.journal import MODEL, Journal
 from domain.filter import Filter, parse_where
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import IndexedTerms, Transaction
 from domain.vector import unit_vector
-from tests.contracts.journal import MODEL, Journal
 
 ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
 OPEN = (-np.inf, np.inf, np.inf)

@@ -15,12 +15,12 @@ from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.snapshots import Snapshots
 from adapters.given_embedder import GivenEmbedder
 from adapters.sqlite.store import SqliteStore
+from contracts.journal import MODEL, Journal
 from domain.draft import Draft
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
 from domain.vector import Vector, unit_vector
-from tests.contracts.journal import MODEL, Journal
 from tests.end_to_end.embedded import ACTOR, installation
 
 DEFAULT = Scope(Namespace("default"))
