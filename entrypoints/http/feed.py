@@ -17,6 +17,7 @@ from application.permits import Operation
 from domain.errors import InvalidInput
 from domain.events import Event, FeedPosition
 from domain.namespace import parse_namespace
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
@@ -35,11 +36,20 @@ async def events(
     state: State,
     namespace: SpaceParameter = None,
     last_event_id: Annotated[
-        str | None, HeaderParameter(name="Last-Event-ID", description="resume after `epoch:seq`")
+        str | None,
+        HeaderParameter(
+            name="Last-Event-ID",
+            description="resume after `epoch:seq`",
+            schema_extra=dict(shapes.FEED_POSITION),
+        ),
     ] = None,
     after: Annotated[
         str | None,
-        QueryParameter(name="last_event_id", description="the same, for lack of a header"),
+        QueryParameter(
+            name="last_event_id",
+            description="the same, for lack of a header",
+            schema_extra=dict(shapes.FEED_POSITION),
+        ),
     ] = None,
 ) -> Stream:
     """Follow the change feed of one exact namespace from its first event, or from a position."""
