@@ -50,6 +50,7 @@ WAYS: Mapping[tuple[str, str, str], tuple[Way, ...]] = {
     ("post", "/v1/memories", "201"): _OF_A_MEMORY,
     ("post", "/v1/memories", "200"): _OF_A_MEMORY,
     ("post", "/store", "201"): _OF_A_MEMORY,
+    ("post", "/store", "200"): _OF_A_MEMORY,
     ("patch", _MEMORY, "200"): _OF_A_MEMORY,
     ("post", "/v1/memories/batch", "200"): (
         Way("link", "post", "/v1/links", body={**_END_IDS, "type": "follows"}),

@@ -53,8 +53,10 @@ async def events(
     ] = None,
 ) -> Stream:
     """Follow the change feed of one exact namespace from its first event, or from a position."""
-    position = _position(last_event_id or after)
-    feed = soma.watch(parse_namespace(namespace or soma.home), after=position)
+    position = _position(after if last_event_id is None else last_event_id)
+    feed = soma.watch(
+        parse_namespace(soma.home if namespace is None else namespace), after=position
+    )
     return Stream(
         _lines(feed, state.stopping),
         media_type="text/event-stream",

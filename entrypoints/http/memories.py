@@ -101,8 +101,9 @@ async def remember_batch(
 )
 async def list_memories(asked: NamedDependency[ListParameters], soma: Soma) -> Page[Memory]:
     """List memories, newest first."""
+    namespace = soma.home if asked.namespace is None else asked.namespace
     return await soma.list_memories(
-        scope=Scope(parse_namespace(asked.namespace or soma.home), asked.reach),
+        scope=Scope(parse_namespace(namespace), asked.reach),
         filter=asked.filter(),
         as_of=asked.as_of,
         include_expired=asked.include_expired,

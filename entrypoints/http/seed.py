@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from litestar import Response, post
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import UNSET, UnsetType
 
@@ -80,7 +81,10 @@ class SeedRecallBody(RecallBody):
     opt=needs(Operation.REMEMBER),
     status_code=201,
     tags=["seed manual"],
-    responses=documented(400, 413),
+    responses={
+        **documented(400, 413),
+        200: ResponseSpec(Remembered, description="It was known already", generate_examples=False),
+    },
 )
 async def store(data: JSONBody[StoreBody], soma: Soma) -> Response[Remembered]:
     """Store a payload at a coordinate (alias of POST /v1/memories)."""

@@ -42,7 +42,10 @@ async def export(
     vectors: Annotated[bool, QueryParameter(description="add each memory's own vector")] = False,
 ) -> Stream:
     """Stream live memories, their earlier versions and links, one JSON object per line."""
-    records = soma.export(Scope(parse_namespace(namespace or soma.home), reach), vectors=vectors)
+    records = soma.export(
+        Scope(parse_namespace(soma.home if namespace is None else namespace), reach),
+        vectors=vectors,
+    )
     first = await anext(records, None)
     return Stream(_chunks(first, records), media_type=NDJSON)
 
@@ -58,7 +61,8 @@ class ImportOperation(spec.Operation):
             description="one JSON object per line; lines are limited, the body is not",
             examples=['{"content": "Alice prefers e-mail to calls.", "namespace": "acme"}'],
         )
-        self.request_body = RequestBody({NDJSON: OpenAPIMediaType(line)}, required=True)
+        # No body is a body without lines: nothing to import.
+        self.request_body = RequestBody({NDJSON: OpenAPIMediaType(line)}, required=False)
 
 
 @post(
