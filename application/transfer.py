@@ -21,7 +21,7 @@ from domain.filter import Filter
 from domain.link import Direction, Link, check_link_type, check_weight
 from domain.memory import Life, Limits, Memory, MemoryId, check_payload
 from domain.namespace import Namespace, Scope
-from domain.ports import CanonicalStore, Cursor, Embedding, EventBus, Transaction
+from domain.ports import GIVEN, CanonicalStore, Cursor, Embedding, EventBus, Transaction
 from domain.revision import imported_memory
 from domain.transfer import (
     ExportedLink,
@@ -266,7 +266,7 @@ class ImportLines:
 def _given(memory: Memory, vector: Vector, model: EmbeddingModel) -> Embedding:
     if vector.dimension != model.dimension:
         raise DimensionMismatch("vector", expected=model.dimension, actual=vector.dimension)
-    return Embedding(memory.id, memory.version, Role.OWN, model.id, "given", vector)
+    return Embedding(memory.id, memory.version, Role.OWN, model.id, GIVEN, vector)
 
 
 async def _present_links(

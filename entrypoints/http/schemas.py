@@ -174,12 +174,15 @@ class ReviseBody(Body):
     expires_at: Time | UnsetType | None = UNSET
     ttl_seconds: Seconds | UnsetType | None = UNSET
     source: SourceBody | UnsetType | None = UNSET
-    vector: GivenVector | UnsetType = UNSET
+    vector: GivenVector | UnsetType | None = UNSET
     wait: Wait = Wait.INDEXED
 
     def changes(self) -> Changes:
         """Return them as the domain has them; raise `InvalidInput` for a vector that is none."""
         source = self.source.source() if isinstance(self.source, SourceBody) else self.source
+        vector = self.vector
+        if isinstance(vector, list | str):
+            vector = vector_values(vector)
         return Changes(
             content=_kept(self.content),
             kind=_kept(self.kind),
@@ -194,7 +197,7 @@ class ReviseBody(Body):
             expires_at=_kept(self.expires_at),
             ttl_seconds=_kept(self.ttl_seconds),
             source=_kept(source),
-            vector=KEEP if isinstance(self.vector, UnsetType) else vector_values(self.vector),
+            vector=_kept(vector),
         )
 
 
