@@ -54,7 +54,6 @@ WAYS: Mapping[tuple[str, str, str], tuple[Way, ...]] = {
     ("patch", _MEMORY, "200"): _OF_A_MEMORY,
     ("post", "/v1/memories/batch", "200"): (
         Way("link", "post", "/v1/links", body={**_END_IDS, "type": "follows"}),
-        Way("path", "get", "/v1/paths", _END_IDS),
     ),
     ("post", "/v1/links", "201"): (
         Way("neighbors", "get", f"{_MEMORY}/neighbors", {"memory_id": _ENDS["source"]}),
@@ -148,6 +147,8 @@ def _parameter(parameter: Json) -> Json:
         schema = {**schema, **kinds[0]} if "$ref" not in kinds[0] else {**schema, "allOf": kinds}
     elif kinds:
         schema["oneOf"] = kinds
+    if schema.get("type") == "array":
+        schema["minItems"] = 1  # nor a list of nothing
     return {**parameter, "schema": schema}
 
 

@@ -22,6 +22,10 @@ Time = Annotated[
     datetime,
     Meta(tz=True, description="RFC 3339 with an offset", examples=["2026-01-31T12:00:00Z"]),
 ]
+Expiry = Annotated[
+    datetime,
+    Meta(tz=True, description="RFC 3339 with an offset", examples=["2099-12-31T12:00:00Z"]),
+]
 Space = Annotated[
     str,
     shaped(
@@ -102,7 +106,7 @@ class DraftBody(Body):
     occurred_at: Time | None = None
     valid_from: Time | None = None
     valid_to: Time | None = None
-    expires_at: Time | None = None
+    expires_at: Expiry | None = None
     ttl_seconds: Seconds | None = None
     source: SourceBody | None = None
     vector: GivenVector | None = None
@@ -171,7 +175,7 @@ class ReviseBody(Body):
     occurred_at: Time | UnsetType | None = UNSET
     valid_from: Time | UnsetType | None = UNSET
     valid_to: Time | UnsetType | None = UNSET
-    expires_at: Time | UnsetType | None = UNSET
+    expires_at: Expiry | UnsetType | None = UNSET
     ttl_seconds: Seconds | UnsetType | None = UNSET
     source: SourceBody | UnsetType | None = UNSET
     vector: GivenVector | UnsetType | None = UNSET
@@ -204,7 +208,10 @@ class ReviseBody(Body):
 class LinkBody(Body):
     """A link between two memories; storing it again changes weight and properties."""
 
-    source: Id
+    source: Annotated[
+        str,
+        Meta(description="a memory's id", examples=["01999999-1111-7111-8111-111111111111"]),
+    ]
     target: Id
     type: LinkType
     weight: Weight = 1.0
@@ -214,8 +221,8 @@ class LinkBody(Body):
 class PolicyBody(Body):
     """What a namespace does differently; what is absent is inherited."""
 
-    half_life_days: Annotated[float, shaped(shapes.POSITIVE, examples=[90.0])] | None = None
-    default_ttl_seconds: Seconds | None = None
+    half_life_days: Annotated[float, shaped(shapes.DURATION, examples=[90.0])] | None = None
+    default_ttl_seconds: Annotated[float, shaped(shapes.DURATION, examples=[86400.0])] | None = None
     weights: Weights = field(default_factory=dict)
     signals: Signals = field(default_factory=dict)
 

@@ -11,9 +11,10 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from domain.errors import InvalidInput
 from domain.filter import Box, Condition, Filter, parse_box, parse_where
-from domain.memory import Kind, check_time, checked_text
+from domain.memory import TAG_LENGTH_MAX, Kind, check_time, checked_text
 from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace
 from domain.recall import RecallAnswer, RecallQuery
+from domain.revision import SOURCE_LENGTH_MAX
 from entrypoints.decoding import decoded
 from entrypoints.http import shapes
 from entrypoints.http.schemas import (
@@ -30,6 +31,7 @@ from entrypoints.http.shapes import shaped
 from entrypoints.http.vectors import GivenVector, vector_values
 
 QUERIES_MAX = 100
+K_DEFAULT = 10
 LEVEL_MAX = 1000
 LEVEL: shapes.Shape = {"minimum": 0, "maximum": LEVEL_MAX}
 
@@ -40,7 +42,7 @@ Where = Annotated[
         examples=[{"turn": {"gte": 3}, "channel": "chat"}],
     ),
 ]
-FilterTags = Annotated[list[str], Meta(examples=[["preference"]])]
+FilterTags = Annotated[list[str], shaped(shapes.FILTER_TAGS, examples=[["preference"]])]
 SpaceParameter = Annotated[
     str | None,
     QueryParameter(
@@ -82,7 +84,7 @@ class RecallBody(Body):
     vector: GivenVector | None = None
     namespace: Space | UnsetType = UNSET
     scope: ScopeKind = ScopeKind.EXACT
-    k: Annotated[int, shaped(shapes.K, "1 to 1000", examples=[10])] = 10
+    k: Annotated[int, shaped(shapes.K, "1 to 1000", examples=[K_DEFAULT])] = K_DEFAULT
     kinds: list[Kind] = field(default_factory=list)
     tags: FilterTags = field(default_factory=list)
     tags_any: FilterTags = field(default_factory=list)
@@ -140,7 +142,8 @@ class RecallBody(Body):
                 level=self.level,
                 actor=source.actor,
                 session=source.session,
-            )
+            ),
+            within="source.",
         )
 
 
@@ -176,9 +179,17 @@ class ListParameters:
     namespace: SpaceParameter = None
     reach: ScopeParameter = ScopeKind.EXACT
     kinds: Annotated[list[Kind] | None, QueryParameter(description="repeatable")] = None
-    tags: Annotated[list[str] | None, QueryParameter(description="all of these; repeatable")] = None
+    tags: Annotated[
+        list[str] | None,
+        QueryParameter(
+            description="all of these; repeatable", schema_extra=dict(shapes.FILTER_TAGS)
+        ),
+    ] = None
     tags_any: Annotated[
-        list[str] | None, QueryParameter(description="any of these; repeatable")
+        list[str] | None,
+        QueryParameter(
+            description="any of these; repeatable", schema_extra=dict(shapes.FILTER_TAGS)
+        ),
     ] = None
     occurred_after: TimeParameter = None
     occurred_before: TimeParameter = None
@@ -187,8 +198,14 @@ class ListParameters:
     level: Annotated[int | None, QueryParameter(ge=0, le=LEVEL_MAX, schema_extra=dict(LEVEL))] = (
         None
     )
-    actor: Annotated[str | None, QueryParameter(description="who said or did it")] = None
-    session: Annotated[str | None, QueryParameter(description="in which session")] = None
+    actor: Annotated[
+        str | None,
+        QueryParameter(description="who said or did it", schema_extra=dict(shapes.SOURCE_NAME)),
+    ] = None
+    session: Annotated[
+        str | None,
+        QueryParameter(description="in which session", schema_extra=dict(shapes.SOURCE_NAME)),
+    ] = None
     as_of: Annotated[datetime | None, QueryParameter(description="valid at this time, not now")] = (
         None
     )
@@ -224,12 +241,13 @@ class ListParameters:
         )
 
 
-def checked_filter(filter: Filter) -> Filter:
-    """Refuse texts in a filter that no memory can hold."""
-    texts = [("source.actor", filter.actor), ("source.session", filter.session)]
-    texts += [(f"tags[{index}]", tag) for index, tag in enumerate(filter.tags)]
-    texts += [(f"tags_any[{index}]", tag) for index, tag in enumerate(filter.tags_any)]
-    for name, text in texts:
-        if text is not None:
-            checked_text(text, name)
+def checked_filter(filter: Filter, *, within: str = "") -> Filter:
+    """Refuse texts in a filter that no memory can have; `within` begins the names of the source."""
+    names = [(f"{within}actor", filter.actor), (f"{within}session", filter.session)]
+    tags = [(f"tags[{index}]", tag) for index, tag in enumerate(filter.tags)]
+    tags += [(f"tags_any[{index}]", tag) for index, tag in enumerate(filter.tags_any)]
+    for texts, length_max in ((names, SOURCE_LENGTH_MAX), (tags, TAG_LENGTH_MAX)):
+        for name, text in texts:
+            if text is not None and not 1 <= len(checked_text(text, name)) <= length_max:
+                raise InvalidInput(name, f"must have 1 to {length_max} characters")
     return filter

@@ -24,7 +24,7 @@ from entrypoints.http.memories import stored
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import Body, Payload, Space, given_or
-from entrypoints.http.schemas_recall import RecallBody
+from entrypoints.http.schemas_recall import K_DEFAULT, RecallBody
 from entrypoints.http.shapes import shaped
 
 #: Where a payload keeps its text, the first that is there.
@@ -66,6 +66,8 @@ class SeedRecallBody(RecallBody):
         """Return it as the domain has it; raise `InvalidInput` naming the field."""
         query = super().asked(home)
         if self.top_k is not None:
+            if self.k not in {K_DEFAULT, self.top_k}:
+                raise InvalidInput("top_k", "contradicts k")
             query = replace(query, k=self.top_k)
         if not self.filters:
             return query

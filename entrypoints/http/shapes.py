@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Meta
 
+from application.namespaces import DURATION_MAX
 from application.recall import BUDGET_TOKENS_MAX
 from application.remember import BATCH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX
 from domain.access import NAME_LENGTH_MAX
@@ -30,7 +31,7 @@ _NUMBER = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
 NAMESPACE: Shape = {"pattern": f"^{_SEGMENT}(?:/{_SEGMENT}){{0,{SEGMENTS_MAX - 1}}}$"}
 NOT_BLANK: Shape = {"pattern": r"\S"}
 LINK_TYPE: Shape = {"pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
-VERSION_TAG: Shape = {"pattern": r'^(?:\*|"[1-9][0-9]{0,17}")$'}
+VERSION_TAG: Shape = {"minLength": 1, "pattern": r'^(?:\*|"[1-9][0-9]{0,17}")$'}
 FEED_POSITION: Shape = {"pattern": "^.+:[0-9]{1,18}$"}
 NUMBERS: Shape = {"pattern": rf"^{_NUMBER}(?:,{_NUMBER}){{0,{COORDINATE_AXES_MAX - 1}}}$"}
 KEY_NAME: Shape = {"pattern": rf"^[A-Za-z0-9 _.@+=/-]{{1,{NAME_LENGTH_MAX}}}$"}
@@ -39,15 +40,15 @@ SOURCE_NAME: Shape = {"minLength": 1, "maxLength": SOURCE_LENGTH_MAX}
 
 POSITIVE: Shape = {"exclusiveMinimum": 0}
 NOT_NEGATIVE: Shape = {"minimum": 0}
+# Litestar knows this one key only by its own name.
+DURATION: Shape = {"exclusiveMinimum": 0, "exclusive_maximum": DURATION_MAX}
 FRACTION: Shape = {"minimum": 0, "maximum": 1}
 K: Shape = {"minimum": 1, "maximum": K_MAX}
 HOPS: Shape = {"minimum": 0, "maximum": HOPS_MAX}
 BUDGET: Shape = {"minimum": 1, "maximum": BUDGET_TOKENS_MAX}
 
-TAGS: Shape = {
-    "maxItems": TAGS_MAX,
-    "items": {"type": "string", "minLength": 1, "maxLength": TAG_LENGTH_MAX},
-}
+FILTER_TAGS: Shape = {"items": {"type": "string", "minLength": 1, "maxLength": TAG_LENGTH_MAX}}
+TAGS: Shape = {**FILTER_TAGS, "maxItems": TAGS_MAX}
 COORDINATE: Shape = {"minItems": 1, "maxItems": COORDINATE_AXES_MAX}
 BATCH: Shape = {"minItems": 1, "maxItems": BATCH_MAX}
 WEIGHT_BY_PART: Shape = {

@@ -88,6 +88,8 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/recall", '{"query": "a", "limit": 3}', "limit"),
     ("/v1/recall", '{"query": "a", "kinds": ["vague"]}', "kinds[0]"),
     ("/v1/recall", '{"query": "a", "tags": ["\\u0000"]}', "tags[0]"),
+    ("/v1/recall", '{"query": "a", "tags_any": ["ok", ""]}', "tags_any[1]"),
+    ("/v1/recall", '{"query": "a", "source": {"actor": ""}}', "source.actor"),
     ("/v1/recall", '{"query": "a", "scope": "everywhere"}', "scope"),
     ("/v1/recall", '{"query": "a", "box": {"min": [0]}}', "box.max"),
     ("/v1/recall", '{"query": "a", "box": {"min": [1], "max": [0]}}', "box.max"),
@@ -117,6 +119,8 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/store", '{"coordinate": "1,x", "payload": {"text": "a"}}', "coordinate"),
     ("/store", '{"coordinate": "1,nan", "payload": {"text": "a"}}', "coordinate"),
     ("/recall", '{"query": "a", "filters": {"a": []}}', "filters[...]"),
+    ("/recall", '{"query": "a", "k": 0, "top_k": 5}', "top_k"),
+    ("/recall", '{"query": "a", "top_k": 0}', "k"),
 ]
 
 BAD_PARAMETERS = [
@@ -144,6 +148,9 @@ BAD_PARAMETERS = [
     ("/v1/memories?cursor=%25%25", "cursor"),
     ("/v1/memories?cursor=%C3%A4", "cursor"),
     ("/v1/memories?tags=a%00b", "tags"),
+    ("/v1/memories?tags=", "tags[0]"),
+    ("/v1/memories?actor=", "actor"),
+    (f"/v1/memories?session={'s' * 513}", "session"),
     ("/v1/memories?tags=%ff", "query string"),
     ("/v1/memories?include_expired=perhaps", "include_expired"),
     ("/v1/memories/x?known_at=2026-01-31T12:00:00", "known_at"),
@@ -153,6 +160,7 @@ BAD_PARAMETERS = [
     ("/v1/memories/x/neighbors?direction=up", "direction"),
     ("/v1/paths?source=a", "target"),
     ("/v1/namespaces?cursor=a//b", "cursor"),
+    ("/v1/namespaces?cursor=", "cursor"),
     ("/v1/namespaces/a%20b", "path"),
     ("/v1/events?last_event_id=7", "Last-Event-ID"),
     ("/v1/events?last_event_id=epoch:-1", "Last-Event-ID"),
