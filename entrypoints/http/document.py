@@ -144,7 +144,7 @@ def _parameter(parameter: Json) -> Json:
     if parameter["name"] == "path":
         schema = {"type": "string", **shapes.NAMESPACE}
     elif len(kinds) == 1:
-        schema = {**schema, **kinds[0]} if "$ref" not in kinds[0] else {**schema, "allOf": kinds}
+        schema = {**kinds[0], **schema} if "$ref" not in kinds[0] else {**schema, "allOf": kinds}
     elif kinds:
         schema["oneOf"] = kinds
     if schema.get("type") == "array":

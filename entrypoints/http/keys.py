@@ -16,7 +16,7 @@ from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
-from entrypoints.http.schemas import Body, Expiry
+from entrypoints.http.schemas import Body, Later
 from entrypoints.http.schemas_recall import CursorParameter, LimitParameter
 from entrypoints.http.shapes import shaped
 
@@ -39,7 +39,7 @@ class KeyBody(Body):
         ]
         | None
     ) = None
-    expires_at: Expiry | None = None
+    expires_at: Later | None = None
 
 
 @post("/keys", status_code=201, opt=needs(Operation.CREATE_KEY), responses=documented(400, 413))

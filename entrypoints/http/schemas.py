@@ -22,7 +22,7 @@ Time = Annotated[
     datetime,
     Meta(tz=True, description="RFC 3339 with an offset", examples=["2026-01-31T12:00:00Z"]),
 ]
-Expiry = Annotated[
+Later = Annotated[
     datetime,
     Meta(tz=True, description="RFC 3339 with an offset", examples=["2099-12-31T12:00:00Z"]),
 ]
@@ -105,8 +105,8 @@ class DraftBody(Body):
     pinned: bool | None = None
     occurred_at: Time | None = None
     valid_from: Time | None = None
-    valid_to: Time | None = None
-    expires_at: Expiry | None = None
+    valid_to: Later | None = None
+    expires_at: Later | None = None
     ttl_seconds: Seconds | None = None
     source: SourceBody | None = None
     vector: GivenVector | None = None
@@ -174,8 +174,8 @@ class ReviseBody(Body):
     pinned: bool | UnsetType | None = UNSET
     occurred_at: Time | UnsetType | None = UNSET
     valid_from: Time | UnsetType | None = UNSET
-    valid_to: Time | UnsetType | None = UNSET
-    expires_at: Expiry | UnsetType | None = UNSET
+    valid_to: Later | UnsetType | None = UNSET
+    expires_at: Later | UnsetType | None = UNSET
     ttl_seconds: Seconds | UnsetType | None = UNSET
     source: SourceBody | UnsetType | None = UNSET
     vector: GivenVector | UnsetType | None = UNSET
