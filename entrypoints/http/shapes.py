@@ -31,7 +31,7 @@ _NUMBER = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
 NAMESPACE: Shape = {"pattern": f"^{_SEGMENT}(?:/{_SEGMENT}){{0,{SEGMENTS_MAX - 1}}}$"}
 NOT_BLANK: Shape = {"pattern": r"\S"}
 LINK_TYPE: Shape = {"pattern": "^[A-Za-z0-9_.:-]{1,64}$"}
-VERSION_TAG: Shape = {"minLength": 1, "pattern": r'^(?:\*|"[1-9][0-9]{0,17}")$'}
+VERSION_TAG: Shape = {"pattern": r'^(?:\*|"[1-9][0-9]{0,17}")$', "examples": ['"3"']}
 FEED_POSITION: Shape = {"pattern": "^.+:[0-9]{1,18}$"}
 NUMBERS: Shape = {"pattern": rf"^{_NUMBER}(?:,{_NUMBER}){{0,{COORDINATE_AXES_MAX - 1}}}$"}
 KEY_NAME: Shape = {"pattern": rf"^[A-Za-z0-9 _.@+=/-]{{1,{NAME_LENGTH_MAX}}}$"}
