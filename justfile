@@ -31,6 +31,10 @@ imports:
 test *arguments:
     {{bin}}/python -m pytest --numprocesses auto --dist loadscope {{arguments}}
 
+# Attack a server by its OpenAPI document: its address, then --header, --max-time and so on
+fuzz url *arguments:
+    {{bin}}/schemathesis --config-file tests/end_to_end/openapi_fuzz.toml run {{url}}/schema/openapi.json {{arguments}}
+
 # Everything that must be green: for you, for pre-commit and for CI
 check: lint types imports test
 

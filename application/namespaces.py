@@ -36,7 +36,7 @@ class ListNamespaces:
         """Return one page."""
         check_limit(limit)
         scope = Scope(under, ScopeKind.SUBTREE) if under else None
-        after = parse_namespace(cursor, "cursor") if cursor else None
+        after = None if cursor is None else _after(cursor)
         async with self.store.reading() as tx:
             found = await tx.namespaces.stats(scope, limit=limit + 1, after=after)
         page = tuple(found[:limit])
@@ -122,6 +122,13 @@ class EraseNamespace:
             erased += len(ids)
 
 
+def _after(cursor: str) -> Namespace:
+    try:
+        return parse_namespace(cursor)
+    except InvalidInput as error:
+        raise InvalidInput("cursor", "is not a cursor of this list") from error
+
+
 def _check_policy(policy: NamespacePolicy) -> None:
     tuned(
         [(policy.weights, policy.signals)],
@@ -133,4 +140,4 @@ def _check_policy(policy: NamespacePolicy) -> None:
         ("default_ttl_seconds", policy.default_ttl_seconds),
     ):
         if value is not None and not 0 < value < DURATION_MAX:
-            raise InvalidInput(name, "must be a number above 0")
+            raise InvalidInput(name, f"must be above 0 and below {DURATION_MAX:.0f}")

@@ -11,7 +11,7 @@ from domain.draft import Draft, Remembered
 from domain.errors import DimensionMismatch, InvalidInput, TooLarge
 from domain.memory import Limits, Memory, MemoryId
 from domain.namespace import Namespace, NamespacePolicy
-from domain.ports import Embedding, IdempotencyRecord, Transaction
+from domain.ports import GIVEN, Embedding, IdempotencyRecord, Transaction
 from domain.revision import Checks, changed_fields, new_memory, stored_again, text_changed
 from domain.vector import EmbeddingModel, Role, Vector, unit_vector
 
@@ -117,7 +117,7 @@ class Planner:
         """Return the vectors that callers brought along."""
         model = "" if plan.model is None else plan.model.id
         return [
-            Embedding(id, plan.memory(id).version, Role.OWN, model, "given", vector)
+            Embedding(id, plan.memory(id).version, Role.OWN, model, GIVEN, vector)
             for id, vector in plan.vectors.items()
         ]
 

@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, MemoryNotFound, VersionConflict
 from domain.events import EventType
 from domain.memory import Limits, Memory, MemoryId
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, Embedding, EventBus, Transaction
+from domain.ports import GIVEN, CanonicalStore, Embedding, EventBus, Transaction
 from domain.revision import Checks, changed_fields, revised, text_changed
 from domain.vector import EmbeddingModel, Role, Vector
 
@@ -63,7 +63,7 @@ class Revise:
                 raise VersionConflict(id, expected=expected_version, actual=before.version)
             after = revised(before, changes, checks=Checks(self.limits, self.now()))
             after, missing = await self._record(
-                tx, sequencer, before, after, given=given, wait=wait, actor=actor
+                tx, sequencer, before, after, changes=changes, given=given, wait=wait, actor=actor
             )
         await self.bus.publish([after.namespace])
         indexed = not missing
@@ -78,6 +78,7 @@ class Revise:
         before: Memory,
         after: Memory,
         *,
+        changes: Changes,
         given: tuple[EmbeddingModel, Vector] | None,
         wait: Wait,
         actor: str,
@@ -98,9 +99,11 @@ class Revise:
                     once_beside=[e for p in places.values() for e in (p.previous, p.next) if e],
                     wait=wait,
                 )
+        if changes.vector is None and after.id not in missing:
+            missing += await self.indexer.unset_given(tx, sequencer, after, wait=wait)
         if given is not None:
             model, vector = given
-            own = Embedding(after.id, after.version, Role.OWN, model.id, "given", vector)
+            own = Embedding(after.id, after.version, Role.OWN, model.id, GIVEN, vector)
             await tx.embeddings.store([own])
             sequencer.note(after, EventType.EMBEDDED, changed=("own",))
         await tx.feed.append(sequencer.events)

@@ -22,7 +22,7 @@ from domain.events import EventType
 from domain.link import Direction, Link, check_link_type, check_weight
 from domain.memory import Life, Limits, Memory, MemoryId, check_payload
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, Embedding, EventBus, Transaction
+from domain.ports import GIVEN, CanonicalStore, Embedding, EventBus, Transaction
 from domain.revision import imported_memory
 from domain.transfer import (
     ExportedLink,
@@ -228,7 +228,7 @@ class ImportLines:
 def _given(memory: Memory, vector: Vector, model: EmbeddingModel) -> Embedding:
     if vector.dimension != model.dimension:
         raise DimensionMismatch("vector", expected=model.dimension, actual=vector.dimension)
-    return Embedding(memory.id, memory.version, Role.OWN, model.id, "given", vector)
+    return Embedding(memory.id, memory.version, Role.OWN, model.id, GIVEN, vector)
 
 
 async def _present_links(

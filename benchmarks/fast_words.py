@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from adapters.fastcore.counting import evidence
 from adapters.fastcore.matching import Target, best
 from adapters.fastcore.postings import Postings
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from benchmarks.measuring import percentile, report
 from benchmarks.texts import questions, remarks
 from domain.lexical import encoded

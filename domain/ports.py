@@ -265,9 +265,13 @@ class EmbeddingTask:
     version: int
 
 
+#: What stands for the hash of a text where there was none: the caller gave the vector.
+GIVEN = "given"
+
+
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A computed vector; `input_hash` is the SHA-256 of the embedded text, or "given"."""
+    """A computed vector; `input_hash` is the SHA-256 of the embedded text, or `GIVEN`."""
 
     memory_id: MemoryId
     version: int

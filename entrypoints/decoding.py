@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from typing import TypeVar
 
@@ -11,6 +13,10 @@ from domain.errors import InvalidInput
 
 T = TypeVar("T")
 
+#: In larger bodies finding the place costs more than it is worth.
+LOCATED_BYTES_MAX = 1024 * 1024
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>[^`]*)`")
 
@@ -22,9 +28,34 @@ def decoded(body: bytes | str, wanted: type[T], *, within: str = "") -> T:
     except msgspec.ValidationError as error:
         raise refusal(str(error), within) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(within or "body", f"is not valid JSON ({error})") from error
+        raise _misplaced(body, within) or InvalidInput(
+            within or "body", f"is not valid JSON ({error})"
+        ) from error
     except RecursionError as error:
         raise InvalidInput(within or "body", "is nested too deeply") from error
+
+
+def _misplaced(body: bytes | str, within: str) -> InvalidInput | None:
+    """Name the field with what JSON cannot hold: a lone surrogate, NaN or an infinity."""
+    if len(body) > LOCATED_BYTES_MAX:
+        return None
+    try:
+        whole = json.loads(body)  # reads both, unlike msgspec
+    except (ValueError, RecursionError):
+        return None
+    waiting: list[tuple[str, object]] = [(within, whole)]
+    while waiting:
+        at, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(at, key) for key in value]
+            waiting += [(f"{at}.{key}".lstrip("."), inside) for key, inside in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{at}[{index}]", inside) for index, inside in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            return InvalidInput(at or "body", "must be a finite number")
+        elif isinstance(value, str) and _SURROGATE.search(value):
+            return InvalidInput(at or "body", "holds a lone surrogate")
+    return None
 
 
 def refusal(message: str, within: str = "") -> InvalidInput:

@@ -101,6 +101,10 @@ def best(terms: Sequence[str], targets: Sequence[Target], limit: int) -> list[Me
             lists = _lists(target.view, match, chosen, fields)
             rows = _contenders(target, lists, limit)
             total = _scores(target.view, rows, match, chosen, fields)
+            if len(total) > limit:
+                # Only the best of each target, and what ties with the last of them, are spelt out.
+                kept = total >= np.partition(total, -limit)[-limit]
+                rows, total = rows[kept], total[kept]
             ids += [target.view.ids[row] for row in rows.tolist()]
             scores.append(total)
     if not ids:

@@ -37,10 +37,9 @@ class SqliteFeed:
 
     async def position(self, scope: Scope, /) -> FeedPosition:
         """Return the epoch and the sum of the heads in scope."""
-        if scope.kind is ScopeKind.EXACT:
-            found = self._session.at_once(position, scope)
-            if found is not None:
-                return found
+        found = self._session.at_once(_position_of_one, scope)
+        if found is not None:
+            return found
         return await self._session.run(position, scope)
 
     async def after(self, namespace: Namespace, seq: int, /, *, limit: int) -> list[Event]:
@@ -63,6 +62,11 @@ def position(connection: sqlite3.Connection, scope: Scope) -> FeedPosition:
         parameters,
     ).fetchone()
     return FeedPosition(epoch, seq)
+
+
+def _position_of_one(connection: sqlite3.Connection, scope: Scope) -> FeedPosition | None:
+    """Return the position of a single namespace, which is two rows; None for a subtree."""
+    return position(connection, scope) if scope.kind is ScopeKind.EXACT else None
 
 
 def event_of(namespace: Namespace, row: Row) -> Event:

@@ -8,11 +8,7 @@ from functools import partial
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
-from application.permits import Operation
 from container import Container
 from entrypoints.http import (
     feed,
@@ -26,8 +22,9 @@ from entrypoints.http import (
     seed,
     transfer,
 )
-from entrypoints.http.access import admit, caller, keep_gate, needs
+from entrypoints.http.access import admit, caller, keep_gate
 from entrypoints.http.admission import Bounded
+from entrypoints.http.document import openapi_config
 from entrypoints.http.headers import finish_headers
 from entrypoints.http.observing import Observed
 from entrypoints.http.problems import HANDLERS
@@ -83,7 +80,7 @@ def create_app(container: Container) -> Litestar:
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
-        openapi_config=_document(),
+        openapi_config=openapi_config(version_text()),
         logging_config=None,
     )
     app.state.log = log
@@ -103,29 +100,4 @@ def _cors(origins: str | None) -> CORSConfig | None:
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-Match"],
         expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
-    )
-
-
-def _document() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Soma Fractal Memory",
-        version=version_text(),
-        description=(
-            "A memory for AI agents: it stores, recalls, forgets, and says why. "
-            "Every error is an `application/problem+json` (RFC 9457)."
-        ),
-        openapi_router=Router(
-            "/schema", route_handlers=[], opt=needs(Operation.READ_SCHEMA), include_in_schema=False
-        ),
-        render_plugins=[JsonRenderPlugin(path=["/openapi.json", "/"])],
-        use_handler_docstrings=True,
-        components=Components(
-            security_schemes={
-                "bearer": SecurityScheme(type="http", scheme="bearer"),
-                "apiKey": SecurityScheme(
-                    type="apiKey", name="X-API-Key", security_scheme_in="header"
-                ),
-            }
-        ),
-        security=[{"bearer": []}, {"apiKey": []}],
     )

@@ -17,6 +17,7 @@ from application.permits import Operation
 from domain.errors import AccessDenied, InvalidInput
 from domain.events import Event, FeedPosition
 from domain.namespace import parse_namespace
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
@@ -35,16 +36,27 @@ async def events(
     state: State,
     namespace: SpaceParameter = None,
     last_event_id: Annotated[
-        str | None, HeaderParameter(name="Last-Event-ID", description="resume after `epoch:seq`")
+        str | None,
+        HeaderParameter(
+            name="Last-Event-ID",
+            description="resume after `epoch:seq`",
+            schema_extra=dict(shapes.FEED_POSITION),
+        ),
     ] = None,
     after: Annotated[
         str | None,
-        QueryParameter(name="last_event_id", description="the same, for lack of a header"),
+        QueryParameter(
+            name="last_event_id",
+            description="the same, for lack of a header",
+            schema_extra=dict(shapes.FEED_POSITION),
+        ),
     ] = None,
 ) -> Stream:
     """Follow the change feed of one exact namespace from its first event, or from a position."""
-    position = _position(last_event_id or after)
-    feed = soma.watch(parse_namespace(namespace or soma.home), after=position)
+    position = _position(after if last_event_id is None else last_event_id)
+    feed = soma.watch(
+        parse_namespace(soma.home if namespace is None else namespace), after=position
+    )
     return Stream(
         _lines(feed, state.stopping),
         media_type="text/event-stream",

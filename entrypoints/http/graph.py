@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from application.permits import Operation
 from domain.link import Direction, Link, Neighbor, Path
 from domain.memory import MemoryId
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
@@ -18,7 +19,10 @@ from entrypoints.http.schemas import LinkBody
 from entrypoints.http.schemas_recall import LimitParameter
 
 TypeParameter = Annotated[
-    str | None, QueryParameter(name="type", description="only this link type")
+    str | None,
+    QueryParameter(
+        name="type", description="only this link type", schema_extra=dict(shapes.LINK_TYPE)
+    ),
 ]
 
 
@@ -46,7 +50,12 @@ async def connect(data: JSONBody[LinkBody], soma: Soma) -> Link:
 async def disconnect(
     source: FromQuery[str],
     target: FromQuery[str],
-    link_type: Annotated[str, QueryParameter(name="type", description="the link's type")],
+    link_type: Annotated[
+        str,
+        QueryParameter(
+            name="type", description="the link's type", schema_extra=dict(shapes.LINK_TYPE)
+        ),
+    ],
     soma: Soma,
 ) -> None:
     """Remove one link."""

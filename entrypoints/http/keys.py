@@ -12,31 +12,34 @@ from application.permits import Operation
 from domain.access import ApiKey, CreatedKey, Permission
 from domain.draft import Page
 from domain.namespace import parse_namespace
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
-from entrypoints.http.schemas import Body, Time
+from entrypoints.http.schemas import Body, Later
 from entrypoints.http.schemas_recall import CursorParameter, LimitParameter
+from entrypoints.http.shapes import shaped
 
 
 class KeyBody(Body):
     """A key to make."""
 
-    name: Annotated[str, Meta(description="who will use it", examples=["support-bot"])]
+    name: Annotated[str, shaped(shapes.KEY_NAME, "who will use it", examples=["support-bot"])]
     permission: Annotated[
         Permission, Meta(description="each includes those before it", examples=["write"])
     ]
     namespace: (
         Annotated[
             str,
-            Meta(
-                description="the subtree it reaches; null: as far as the key that makes it",
+            shaped(
+                shapes.NAMESPACE,
+                "the subtree it reaches; null: as far as the key that makes it",
                 examples=["acme/support"],
             ),
         ]
         | None
     ) = None
-    expires_at: Time | None = None
+    expires_at: Later | None = None
 
 
 @post("/keys", status_code=201, opt=needs(Operation.CREATE_KEY), responses=documented(400, 413))

@@ -16,6 +16,7 @@ from domain.draft import Page, Remembered
 from domain.errors import InvalidInput
 from domain.memory import Memory, MemoryId, MemoryVersion
 from domain.namespace import Scope, parse_namespace
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
@@ -32,11 +33,16 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         description="the same key with the same body is stored once; with another body: 409",
+        schema_extra=dict(shapes.IDEMPOTENCY_KEY),
     ),
 ]
 IfMatch = Annotated[
     str | None,
-    HeaderParameter(name="If-Match", description='the expected version in quotes, as in ETag: "3"'),
+    HeaderParameter(
+        name="If-Match",
+        description='the expected version in quotes, as in ETag: "3"',
+        schema_extra=dict(shapes.VERSION_TAG),
+    ),
 ]
 
 _VERSION = re.compile(r'"([1-9][0-9]{0,17})"')
@@ -95,8 +101,9 @@ async def remember_batch(
 )
 async def list_memories(asked: NamedDependency[ListParameters], soma: Soma) -> Page[Memory]:
     """List memories, newest first."""
+    namespace = soma.home if asked.namespace is None else asked.namespace
     return await soma.list_memories(
-        scope=Scope(parse_namespace(asked.namespace or soma.home), asked.reach),
+        scope=Scope(parse_namespace(namespace), asked.reach),
         filter=asked.filter(),
         as_of=asked.as_of,
         include_expired=asked.include_expired,

@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from application.permits import Operation
 from domain.draft import Page
 from domain.namespace import Namespace, NamespaceStats, parse_namespace
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
@@ -29,7 +30,10 @@ class ErasedNamespace:
 @get("/namespaces", opt=needs(Operation.LIST_NAMESPACES), responses=documented(400))
 async def list_namespaces(
     soma: Soma,
-    under: Annotated[str | None, QueryParameter(description="only this subtree")] = None,
+    under: Annotated[
+        str | None,
+        QueryParameter(description="only this subtree", schema_extra=dict(shapes.NAMESPACE)),
+    ] = None,
     limit: LimitParameter = 100,
     cursor: CursorParameter = None,
 ) -> Page[NamespaceStats]:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import PermissionDeniedException
+from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
 from application.guarded import Guarded
@@ -17,6 +18,7 @@ from application.maintain import Check
 from application.permits import Operation
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
+from entrypoints.http import shapes
 from entrypoints.http.access import is_open, is_owner, needs
 from entrypoints.http.jobs import QUEUED, JobBody, WaitParameter, queued
 from entrypoints.http.problems import documented
@@ -71,13 +73,22 @@ class Diagnosis:
     settings: dict[str, object]
 
 
-@get("/healthz", opt=is_open(), security=[])
+@get("/healthz", opt=is_open(), security=[{}])
 async def healthz() -> Liveness:
     """Tell that the process answers."""
     return Liveness(READY)
 
 
-@get("/readyz", opt=is_open(), security=[])
+@get(
+    "/readyz",
+    opt=is_open(),
+    security=[{}],
+    responses={
+        503: ResponseSpec(
+            Readiness, description="The store does not answer", generate_examples=False
+        )
+    },
+)
 async def readyz(health: Health) -> Response[Readiness]:
     """Tell whether requests can be served: 503 when the store does not answer."""
     dependencies = await health()
@@ -86,7 +97,12 @@ async def readyz(health: Health) -> Response[Readiness]:
     return Response(Readiness(status, dependencies), status_code=200 if ready else 503)
 
 
-@get("/metrics", opt=needs(Operation.READ_METRICS), media_type="text/plain")
+@get(
+    "/metrics",
+    opt=needs(Operation.READ_METRICS),
+    media_type="text/plain",
+    responses=documented(),
+)
 async def metrics(exposed: Exposed) -> Response[bytes]:
     """Return counters, timings and levels in Prometheus' text format."""
     return Response(await exposed(), media_type=CONTENT_TYPE)
@@ -159,7 +175,10 @@ async def doctor(soma: Soma) -> Diagnosis:
 @get("/stats/pending", opt=needs(Operation.PENDING), responses=documented(400))
 async def pending(
     soma: Soma,
-    namespace: Annotated[str | None, QueryParameter(description="everywhere when absent")] = None,
+    namespace: Annotated[
+        str | None,
+        QueryParameter(description="everywhere when absent", schema_extra=dict(shapes.NAMESPACE)),
+    ] = None,
     reach: ScopeParameter = ScopeKind.EXACT,
 ) -> PendingVectors:
     """Count the vectors that are still missing."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from enum import Enum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -13,6 +16,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter, SkipValidation
+from litestar.typing import FieldDefinition
 
 from application.guarded import Guarded
 from domain.errors import InvalidInput
@@ -43,7 +47,11 @@ class StrictRequest(Request[Any, Guarded, State]):
 async def only_known_parameters(
     connection: ASGIConnection[Any, Any, Any, State], handler: BaseRouteHandler
 ) -> None:
-    """Refuse query parameters that the route does not declare, instead of ignoring a typo."""
+    """Refuse query parameters that the route does not declare, instead of ignoring a typo.
+
+    Refuse as well what Litestar would read leniently: one value given twice, of which it would take
+    one, and a number or `null` for a time.
+    """
     query = connection.scope["query_string"]
     if not query:
         return
@@ -58,20 +66,53 @@ async def only_known_parameters(
         name = next((name for name, value in given if "\x00" in value), "query string")
         raise InvalidInput(name, "holds a NUL character")
     known = _query_parameters(handler)
-    for name, _value in given:
+    seen = set()
+    for name, value in given:
         if name not in known:
             raise InvalidInput(name, "is not a known query parameter")
+        form = known[name]
+        if form is not _Form.LIST and name in seen:
+            raise InvalidInput(name, "is given more than once")
+        if form in _WRITTEN and not _WRITTEN[form][0].match(value):
+            raise InvalidInput(name, _WRITTEN[form][1])
+        seen.add(name)
 
 
-def _query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+class _Form(Enum):
+    """How a query parameter is written."""
+
+    ONE = "one"
+    LIST = "list"
+    TIME = "time"
+    INTEGER = "integer"
+
+
+#: What a value must look like, lest a number be read as a time, or `null` as nothing at all.
+_WRITTEN = {
+    _Form.TIME: (re.compile(r"\d{4}-\d{2}-\d{2}"), "must be a time such as 2026-01-31T12:00:00Z"),
+    _Form.INTEGER: (re.compile(r"[+-]?[0-9]+\Z"), "must be an integer"),
+}
+
+
+@lru_cache(maxsize=256)
+def _query_parameters(handler: BaseRouteHandler) -> dict[str, _Form]:
     """Return the names of the parameters that a handler and what it depends on declare."""
     signatures = [handler.parsed_fn_signature]
     signatures += [
         provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()
     ]
-    return frozenset(
-        field.kwarg_definition.name or field.name
+    return {
+        field.kwarg_definition.name or field.name: _form(field)
         for signature in signatures
         for field in signature.parameters.values()
         if isinstance(field.kwarg_definition, QueryParameter)
-    )
+    }
+
+
+def _form(field: FieldDefinition) -> _Form:
+    kinds = field.inner_types if field.is_union else (field,)
+    if any(kind.is_non_string_sequence for kind in kinds):
+        return _Form.LIST
+    if any(kind.annotation is datetime for kind in kinds):
+        return _Form.TIME
+    return _Form.INTEGER if any(kind.annotation is int for kind in kinds) else _Form.ONE

@@ -12,6 +12,8 @@ from domain.draft import KEEP, Changes, Draft, Keep, NewLink, Wait
 from domain.errors import InvalidInput
 from domain.memory import Kind, MemoryId, Source
 from domain.namespace import Namespace, NamespacePolicy
+from entrypoints.http import shapes
+from entrypoints.http.shapes import shaped
 from entrypoints.http.vectors import GivenVector, vector_values
 
 T = TypeVar("T")
@@ -20,30 +22,41 @@ Time = Annotated[
     datetime,
     Meta(tz=True, description="RFC 3339 with an offset", examples=["2026-01-31T12:00:00Z"]),
 ]
+Later = Annotated[
+    datetime,
+    Meta(tz=True, description="RFC 3339 with an offset", examples=["2099-12-31T12:00:00Z"]),
+]
 Space = Annotated[
     str,
-    Meta(
-        description="1 to 16 segments joined by `/`; absent: `default`, or where the key is bound",
+    shaped(
+        shapes.NAMESPACE,
+        "1 to 16 segments joined by `/`; absent: `default`, or where the key is bound",
         examples=["acme/support/alice"],
     ),
 ]
 Content = Annotated[
-    str, Meta(description="the text to remember", examples=["Alice prefers e-mail to calls."])
+    str,
+    shaped(shapes.NOT_BLANK, "the text to remember", examples=["Alice prefers e-mail to calls."]),
 ]
 Payload = Annotated[
     dict[str, object], Meta(description="free JSON", examples=[{"channel": "chat", "turn": 7}])
 ]
-Tags = Annotated[list[str], Meta(description="at most 64", examples=[["preference", "contact"]])]
+Tags = Annotated[list[str], shaped(shapes.TAGS, "at most 64", examples=[["preference", "contact"]])]
 Coordinate = Annotated[
     list[float],
-    Meta(description="1 to 16 finite numbers, unique per namespace", examples=[[0.1, 0.2]]),
+    shaped(
+        shapes.COORDINATE, "1 to 16 finite numbers, unique per namespace", examples=[[0.1, 0.2]]
+    ),
 ]
-Importance = Annotated[float, Meta(description="at least 0; 1 is usual", examples=[1.0])]
+Importance = Annotated[float, shaped(shapes.NOT_NEGATIVE, "at least 0; 1 is usual", examples=[1.0])]
+Seconds = Annotated[float, shaped(shapes.POSITIVE, "above 0", examples=[86400.0])]
 Id = Annotated[
     str, Meta(description="a memory's id", examples=["01999999-0000-7000-8000-000000000000"])
 ]
-LinkType = Annotated[str, Meta(examples=["follows"])]
-Weight = Annotated[float, Meta(description="strength, above 0", examples=[1.0])]
+LinkType = Annotated[str, shaped(shapes.LINK_TYPE, examples=["follows"])]
+Weight = Annotated[float, shaped(shapes.POSITIVE, "strength, above 0", examples=[1.0])]
+Weights = Annotated[dict[str, float], shaped(shapes.WEIGHT_BY_PART)]
+Signals = Annotated[dict[str, bool], shaped(shapes.SWITCH_BY_SIGNAL)]
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,8 +66,8 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
 class SourceBody(Body):
     """Who said or did it, and in which session."""
 
-    actor: Annotated[str, Meta(examples=["alice"])] | None = None
-    session: Annotated[str, Meta(examples=["2026-01-31-chat"])] | None = None
+    actor: Annotated[str, shaped(shapes.SOURCE_NAME, examples=["alice"])] | None = None
+    session: Annotated[str, shaped(shapes.SOURCE_NAME, examples=["2026-01-31-chat"])] | None = None
 
     def source(self) -> Source:
         """Return it as the domain has it."""
@@ -92,9 +105,9 @@ class DraftBody(Body):
     pinned: bool | None = None
     occurred_at: Time | None = None
     valid_from: Time | None = None
-    valid_to: Time | None = None
-    expires_at: Time | None = None
-    ttl_seconds: float | None = None
+    valid_to: Later | None = None
+    expires_at: Later | None = None
+    ttl_seconds: Seconds | None = None
     source: SourceBody | None = None
     vector: GivenVector | None = None
     links: list[NewLinkBody] = field(default_factory=list)
@@ -135,7 +148,7 @@ class RememberBody(DraftBody):
 class RememberBatchBody(Body):
     """Memories to store in one transaction: all of them, or none."""
 
-    memories: list[DraftBody]
+    memories: Annotated[list[DraftBody], shaped(shapes.BATCH)]
     wait: Wait = Wait.INDEXED
 
     def drafts(self, home: Namespace) -> list[Draft]:
@@ -161,16 +174,19 @@ class ReviseBody(Body):
     pinned: bool | UnsetType | None = UNSET
     occurred_at: Time | UnsetType | None = UNSET
     valid_from: Time | UnsetType | None = UNSET
-    valid_to: Time | UnsetType | None = UNSET
-    expires_at: Time | UnsetType | None = UNSET
-    ttl_seconds: float | UnsetType | None = UNSET
+    valid_to: Later | UnsetType | None = UNSET
+    expires_at: Later | UnsetType | None = UNSET
+    ttl_seconds: Seconds | UnsetType | None = UNSET
     source: SourceBody | UnsetType | None = UNSET
-    vector: GivenVector | UnsetType = UNSET
+    vector: GivenVector | UnsetType | None = UNSET
     wait: Wait = Wait.INDEXED
 
     def changes(self) -> Changes:
         """Return them as the domain has them; raise `InvalidInput` for a vector that is none."""
         source = self.source.source() if isinstance(self.source, SourceBody) else self.source
+        vector = self.vector
+        if isinstance(vector, list | str):
+            vector = vector_values(vector)
         return Changes(
             content=_kept(self.content),
             kind=_kept(self.kind),
@@ -185,14 +201,17 @@ class ReviseBody(Body):
             expires_at=_kept(self.expires_at),
             ttl_seconds=_kept(self.ttl_seconds),
             source=_kept(source),
-            vector=KEEP if isinstance(self.vector, UnsetType) else vector_values(self.vector),
+            vector=_kept(vector),
         )
 
 
 class LinkBody(Body):
     """A link between two memories; storing it again changes weight and properties."""
 
-    source: Id
+    source: Annotated[
+        str,
+        Meta(description="a memory's id", examples=["01999999-1111-7111-8111-111111111111"]),
+    ]
     target: Id
     type: LinkType
     weight: Weight = 1.0
@@ -202,10 +221,10 @@ class LinkBody(Body):
 class PolicyBody(Body):
     """What a namespace does differently; what is absent is inherited."""
 
-    half_life_days: Annotated[float, Meta(examples=[90.0])] | None = None
-    default_ttl_seconds: Annotated[float, Meta(examples=[86400.0])] | None = None
-    weights: dict[str, float] = field(default_factory=dict)
-    signals: dict[str, bool] = field(default_factory=dict)
+    half_life_days: Annotated[float, shaped(shapes.DURATION, examples=[90.0])] | None = None
+    default_ttl_seconds: Annotated[float, shaped(shapes.DURATION, examples=[86400.0])] | None = None
+    weights: Weights = field(default_factory=dict)
+    signals: Signals = field(default_factory=dict)
 
     def policy(self) -> NamespacePolicy:
         """Return it as the domain has it."""

@@ -11,15 +11,29 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from domain.errors import InvalidInput
 from domain.filter import Box, Condition, Filter, parse_box, parse_where
-from domain.memory import Kind, check_time, checked_text
+from domain.memory import TAG_LENGTH_MAX, Kind, check_time, checked_text
 from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace
 from domain.recall import RecallAnswer, RecallQuery
+from domain.revision import SOURCE_LENGTH_MAX
 from entrypoints.decoding import decoded
-from entrypoints.http.schemas import Body, Coordinate, SourceBody, Space, Tags, Time, given_or
+from entrypoints.http import shapes
+from entrypoints.http.schemas import (
+    Body,
+    Coordinate,
+    Signals,
+    SourceBody,
+    Space,
+    Time,
+    Weights,
+    given_or,
+)
+from entrypoints.http.shapes import shaped
 from entrypoints.http.vectors import GivenVector, vector_values
 
 QUERIES_MAX = 100
+K_DEFAULT = 10
 LEVEL_MAX = 1000
+LEVEL: shapes.Shape = {"minimum": 0, "maximum": LEVEL_MAX}
 
 Where = Annotated[
     dict[str, object],
@@ -28,9 +42,13 @@ Where = Annotated[
         examples=[{"turn": {"gte": 3}, "channel": "chat"}],
     ),
 ]
+FilterTags = Annotated[list[str], shaped(shapes.FILTER_TAGS, examples=[["preference"]])]
 SpaceParameter = Annotated[
     str | None,
-    QueryParameter(description="a namespace path; absent: `default`, or where the key is bound"),
+    QueryParameter(
+        description="a namespace path; absent: `default`, or where the key is bound",
+        schema_extra=dict(shapes.NAMESPACE),
+    ),
 ]
 ScopeParameter = Annotated[
     ScopeKind,
@@ -59,32 +77,35 @@ class BoxBody(Body):
 class RecallBody(Body):
     """A question by words, by a vector, or both, and which memories may answer it."""
 
-    query: Annotated[str, Meta(examples=["How does Alice want to be contacted?"])] | None = None
+    query: (
+        Annotated[str, shaped(shapes.NOT_BLANK, examples=["How does Alice want to be contacted?"])]
+        | None
+    ) = None
     vector: GivenVector | None = None
     namespace: Space | UnsetType = UNSET
     scope: ScopeKind = ScopeKind.EXACT
-    k: Annotated[int, Meta(description="1 to 1000", examples=[10])] = 10
+    k: Annotated[int, shaped(shapes.K, "1 to 1000", examples=[K_DEFAULT])] = K_DEFAULT
     kinds: list[Kind] = field(default_factory=list)
-    tags: Tags = field(default_factory=list)
-    tags_any: Tags = field(default_factory=list)
+    tags: FilterTags = field(default_factory=list)
+    tags_any: FilterTags = field(default_factory=list)
     occurred_after: Time | None = None
     occurred_before: Time | None = None
     box: BoxBody | None = None
     where: Where | None = None
-    level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] | None = None
+    level: Annotated[int, Meta(ge=0, le=LEVEL_MAX), shaped(LEVEL)] | None = None
     source: SourceBody | None = None
     as_of: Time | None = None
     include_expired: bool = False
-    min_relevance: Annotated[float, Meta(description="0 to 1", examples=[0.3])] | None = None
-    weights: dict[str, float] = field(default_factory=dict)
-    signals: dict[str, bool] = field(default_factory=dict)
+    min_relevance: Annotated[float, shaped(shapes.FRACTION, "0 to 1", examples=[0.3])] | None = None
+    weights: Weights = field(default_factory=dict)
+    signals: Signals = field(default_factory=dict)
     rerank: Annotated[
         bool | None, Meta(description="judge the best candidates; null: as the namespace says")
     ] = None
     expand: Annotated[
-        bool | int, Meta(description="hops along links, 0 to 3; true is 1", examples=[1])
+        bool | int, shaped(shapes.HOPS, "hops along links, 0 to 3; true is 1", examples=[1])
     ] = 0
-    budget_tokens: Annotated[int, Meta(examples=[800])] | None = None
+    budget_tokens: Annotated[int, shaped(shapes.BUDGET, examples=[800])] | None = None
 
     def asked(self, home: Namespace) -> RecallQuery:
         """Return it as the domain has it; raise `InvalidInput` naming the field.
@@ -121,14 +142,15 @@ class RecallBody(Body):
                 level=self.level,
                 actor=source.actor,
                 session=source.session,
-            )
+            ),
+            within="source.",
         )
 
 
 class RecallBatchBody(Body):
     """Up to 100 questions."""
 
-    queries: list[RecallBody]
+    queries: Annotated[list[RecallBody], shaped({"minItems": 1, "maxItems": QUERIES_MAX})]
 
     def asked(self, home: Namespace) -> list[RecallQuery]:
         """Return them as the domain has them; a refusal names the index."""
@@ -157,17 +179,33 @@ class ListParameters:
     namespace: SpaceParameter = None
     reach: ScopeParameter = ScopeKind.EXACT
     kinds: Annotated[list[Kind] | None, QueryParameter(description="repeatable")] = None
-    tags: Annotated[list[str] | None, QueryParameter(description="all of these; repeatable")] = None
+    tags: Annotated[
+        list[str] | None,
+        QueryParameter(
+            description="all of these; repeatable", schema_extra=dict(shapes.FILTER_TAGS)
+        ),
+    ] = None
     tags_any: Annotated[
-        list[str] | None, QueryParameter(description="any of these; repeatable")
+        list[str] | None,
+        QueryParameter(
+            description="any of these; repeatable", schema_extra=dict(shapes.FILTER_TAGS)
+        ),
     ] = None
     occurred_after: TimeParameter = None
     occurred_before: TimeParameter = None
     box: Annotated[str | None, QueryParameter(description='JSON: {"min": [0], "max": [1]}')] = None
     where: Annotated[str | None, QueryParameter(description="JSON, as in a recall")] = None
-    level: Annotated[int | None, QueryParameter(ge=0, le=LEVEL_MAX)] = None
-    actor: Annotated[str | None, QueryParameter(description="who said or did it")] = None
-    session: Annotated[str | None, QueryParameter(description="in which session")] = None
+    level: Annotated[int | None, QueryParameter(ge=0, le=LEVEL_MAX, schema_extra=dict(LEVEL))] = (
+        None
+    )
+    actor: Annotated[
+        str | None,
+        QueryParameter(description="who said or did it", schema_extra=dict(shapes.SOURCE_NAME)),
+    ] = None
+    session: Annotated[
+        str | None,
+        QueryParameter(description="in which session", schema_extra=dict(shapes.SOURCE_NAME)),
+    ] = None
     as_of: Annotated[datetime | None, QueryParameter(description="valid at this time, not now")] = (
         None
     )
@@ -203,12 +241,13 @@ class ListParameters:
         )
 
 
-def checked_filter(filter: Filter) -> Filter:
-    """Refuse texts in a filter that no memory can hold."""
-    texts = [("source.actor", filter.actor), ("source.session", filter.session)]
-    texts += [(f"tags[{index}]", tag) for index, tag in enumerate(filter.tags)]
-    texts += [(f"tags_any[{index}]", tag) for index, tag in enumerate(filter.tags_any)]
-    for name, text in texts:
-        if text is not None:
-            checked_text(text, name)
+def checked_filter(filter: Filter, *, within: str = "") -> Filter:
+    """Refuse texts in a filter that no memory can have; `within` begins the names of the source."""
+    names = [(f"{within}actor", filter.actor), (f"{within}session", filter.session)]
+    tags = [(f"tags[{index}]", tag) for index, tag in enumerate(filter.tags)]
+    tags += [(f"tags_any[{index}]", tag) for index, tag in enumerate(filter.tags_any)]
+    for texts, length_max in ((names, SOURCE_LENGTH_MAX), (tags, TAG_LENGTH_MAX)):
+        for name, text in texts:
+            if text is not None and not 1 <= len(checked_text(text, name)) <= length_max:
+                raise InvalidInput(name, f"must have 1 to {length_max} characters")
     return filter

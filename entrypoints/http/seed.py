@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Annotated
 
 from litestar import Response, post
+from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from application.permits import Operation
 from domain.draft import Draft, Remembered
@@ -17,12 +18,14 @@ from domain.filter import parse_where
 from domain.memory import Kind
 from domain.namespace import Namespace
 from domain.recall import RecallAnswer, RecallQuery
+from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.memories import stored
 from entrypoints.http.problems import documented
 from entrypoints.http.requests import Soma
-from entrypoints.http.schemas import Body, Coordinate, Payload, Space, given_or
-from entrypoints.http.schemas_recall import RecallBody
+from entrypoints.http.schemas import Body, Payload, Space, given_or
+from entrypoints.http.schemas_recall import K_DEFAULT, RecallBody
+from entrypoints.http.shapes import shaped
 
 #: Where a payload keeps its text, the first that is there.
 TEXT_KEYS = ("content", "text", "fact", "message", "summary", "task", "description")
@@ -31,7 +34,10 @@ TEXT_KEYS = ("content", "text", "fact", "message", "summary", "task", "descripti
 class StoreBody(Body):
     """A payload at a coordinate; the text to remember is taken from the payload."""
 
-    coordinate: Coordinate | Annotated[str, Meta(examples=["0.1,0.2"])]
+    coordinate: Annotated[
+        list[float] | str,
+        shaped({**shapes.COORDINATE, **shapes.NUMBERS}, examples=["0.1,0.2", [0.1, 0.2]]),
+    ]
     payload: Payload
     memory_type: Kind | None = None
     type: Kind | None = None
@@ -53,13 +59,15 @@ class StoreBody(Body):
 class SeedRecallBody(RecallBody):
     """As POST /v1/recall; `top_k` is `k`, and `filters` are payload values that must be equal."""
 
-    top_k: Annotated[int, Meta(examples=[5])] | None = None
+    top_k: Annotated[int, shaped(shapes.K, examples=[5])] | None = None
     filters: dict[str, str | int | float | bool | None] | None = None
 
     def asked(self, home: Namespace) -> RecallQuery:
         """Return it as the domain has it; raise `InvalidInput` naming the field."""
         query = super().asked(home)
         if self.top_k is not None:
+            if self.k not in {K_DEFAULT, self.top_k}:
+                raise InvalidInput("top_k", "contradicts k")
             query = replace(query, k=self.top_k)
         if not self.filters:
             return query
@@ -75,7 +83,10 @@ class SeedRecallBody(RecallBody):
     opt=needs(Operation.REMEMBER),
     status_code=201,
     tags=["seed manual"],
-    responses=documented(400, 413),
+    responses={
+        **documented(400, 413),
+        200: ResponseSpec(Remembered, description="It was known already", generate_examples=False),
+    },
 )
 async def store(data: JSONBody[StoreBody], soma: Soma) -> Response[Remembered]:
     """Store a payload at a coordinate (alias of POST /v1/memories)."""

@@ -52,7 +52,7 @@ async def export(
     ] = None,
 ) -> Stream:
     """Stream live memories, their earlier versions and links, one JSON object per line."""
-    scope = Scope(parse_namespace(namespace or soma.home), reach)
+    scope = Scope(parse_namespace(soma.home if namespace is None else namespace), reach)
     records = soma.export(scope, vectors=vectors, after=after)
     first = await anext(records, None)
     return Stream(_chunks(first, records), media_type=NDJSON)
@@ -69,7 +69,8 @@ class ImportOperation(spec.Operation):
             description="one JSON object per line; lines are limited, the body is not",
             examples=['{"content": "Alice prefers e-mail to calls.", "namespace": "acme"}'],
         )
-        self.request_body = RequestBody({NDJSON: OpenAPIMediaType(line)}, required=True)
+        # No body is a body without lines: nothing to import.
+        self.request_body = RequestBody({NDJSON: OpenAPIMediaType(line)}, required=False)
 
 
 @post(

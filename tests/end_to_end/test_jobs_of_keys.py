@@ -13,6 +13,13 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from application.guarded import CONFIRMED_EVERY
+from container import Container
+from domain.access import Permission
+from domain.draft import Draft
+from domain.errors import AccessDenied
+from domain.namespace import Namespace, Scope
+from domain.transfer import ImportLine
 from entrypoints.http.app import create_app
 from tests.end_to_end.calling import calling
 from tests.end_to_end.embedded import installation
@@ -24,6 +31,7 @@ KEY = "a-long-bootstrap-key"
 class House:
     """An installation, called with its first key and with any others."""
 
+    soma: Container
     app: Litestar
     root: httpx.AsyncClient
 
@@ -50,7 +58,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with installation(tmp_path, bootstrap_key=KEY) as soma:
         app = create_app(soma)
         async with calling(app, KEY) as root:
-            yield House(app, root)
+            yield House(soma, app, root)
 
 
 def lines(*contents: str, **fields: str) -> bytes:
@@ -115,6 +123,29 @@ async def test_an_export_does_not_go_on_after_a_memory_outside(house: House) -> 
 
     assert mine.status_code == nobodys.status_code == 404
     assert mine.text.replace(theirs, unknown) == nobodys.text
+
+
+async def test_imports_and_exports_end_with_their_key(house: House) -> None:
+    await house.root.post("/v1/memories", json={"content": "before", "namespace": "acme"})
+    made = await house.soma.create_key()(
+        name="n", permission=Permission.WRITE, namespace=Namespace("acme"), actor="tester"
+    )
+    somebody = house.soma.guarded()(made.key.principal())
+
+    async def lines_of(after: int, _: str) -> AsyncIterator[ImportLine]:
+        for number in range(after + 1, 2 * CONFIRMED_EVERY):
+            if number == CONFIRMED_EVERY:
+                await house.soma.revoke_key()(made.key.id, actor="tester", within=None)
+            yield ImportLine(number, Draft(content=f"{number}", namespace=somebody.home))
+
+    with pytest.raises(AccessDenied):
+        await somebody.import_lines(lines_of, job="nightly")
+    with pytest.raises(AccessDenied):
+        [record async for record in somebody.export(Scope(somebody.home))]
+
+    [job] = await house.jobs("import")
+    assert (job["state"], job["id"]) == ("failed", f"nightly@{made.key.id}")
+    assert ["failed"] == [job["state"] for job in await house.jobs("export")]
 
 
 async def test_jobs_are_for_admins_of_everything(house: House) -> None:

@@ -430,6 +430,29 @@ async def test_a_vector_can_be_given_later(soma: Container) -> None:
     assert await contents(soma, None, vector=axis(4), k=1) == ["two"]
 
 
+async def test_a_given_vector_can_be_taken_back_for_the_one_of_the_text(soma: Container) -> None:
+    text = "the violin lesson"
+    one = await remember(soma, text, vector=axis(1))
+    await recall(soma, None, vector=axis(1))
+
+    cleared = await soma.revise()(one.memory.id, Changes(vector=None), actor=ACTOR)
+
+    assert (cleared.memory.version, cleared.indexed) == (1, True)
+    await recall(soma, None, vector=axis(1))
+    found = await soma.index().similarities(BagOfWords._vector(text), [one.memory.id])
+    assert found[one.memory.id][0] == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_to_take_back_a_vector_that_was_not_given_changes_nothing(soma: Container) -> None:
+    one = await remember(soma, "the violin lesson")
+    head = (await soma.show_namespace()(one.memory.namespace)).head
+
+    cleared = await soma.revise()(one.memory.id, Changes(vector=None), actor=ACTOR)
+
+    assert cleared.indexed
+    assert head == (await soma.show_namespace()(one.memory.namespace)).head
+
+
 async def test_a_vector_of_another_dimension_is_refused_and_nothing_stored(soma: Container) -> None:
     with pytest.raises(DimensionMismatch, match=r"^vector: has 3 dimensions, .* has 64$"):
         await remember(soma, "one", vector=[1.0, 2.0, 3.0])
