@@ -57,3 +57,8 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     missing = [link for link in targets if not (page.parent / link).exists()]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_half_of_a_merge_is_left_in_a_page(page: Path) -> None:
+    assert not re.search(r"^(<{7}|={7}|>{7})( |$)", page.read_text(), re.MULTILINE)
