@@ -6,7 +6,7 @@ of that door.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from domain import errors
@@ -38,7 +38,7 @@ class BadInput:
     operation: str
     arguments: dict[str, Any]
     field: str
-    doors: frozenset[str] = field(default=EVERY)
+    doors: frozenset[str] = EVERY
     error: type[SomaError] = errors.InvalidInput
 
 

@@ -59,7 +59,7 @@ def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None
 
 @schemathesis.check
 def refused_only_for_what_a_document_cannot_say(
-    ctx: CheckContext, response: Response, case: Case
+    ctx: CheckContext, response: Response, case: Case[Any]
 ) -> None:
     """Fail when a request fits the document and is refused for what the document could have said.
 

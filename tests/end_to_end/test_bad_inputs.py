@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -110,7 +109,7 @@ def _fill(message: Message, values: Mapping[str, Any]) -> None:
         if f"{name}_json" in known:
             setattr(message, f"{name}_json", json.dumps(value))
             continue
-        kind: FieldDescriptor = known[name]
+        kind: Any = known[name]
         there = getattr(message, name)
         if isinstance(there, Timestamp):
             there.FromJsonString(value)
