@@ -8,15 +8,18 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from dependency_injector import containers, providers
 from msgspec import structs
 
+from adapters.backup_folder import BackupFolders
 from adapters.cached_embedder import CachedEmbedder
+from adapters.drawn_limits import DrawnRateLimiter
 from adapters.environment import OPENAI_NEEDS, Settings, masked
+from adapters.erasure_file import ErasureFile, NoErasureFile
 from adapters.event_json import encode_event
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import FallbackIndex
@@ -24,13 +27,16 @@ from adapters.fallback.text_index import FallbackTextIndex, FittingTextIndex
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
+from adapters.fastcore.snapshots import Snapshots as CoreSnapshots
 from adapters.fastcore.words import FastWords
+from adapters.gathered_questions import GatheredQuestions
 from adapters.given_embedder import GivenEmbedder
 from adapters.http_reranker import HttpReranker
 from adapters.identifiers import Uuid7Source
 from adapters.inprocess.bus import InProcessBus
 from adapters.inprocess.cache import InProcessCache
 from adapters.inprocess.limits import InProcessRateLimiter
+from adapters.inprocess.locks import InProcessLocks
 from adapters.kafka.bus import KafkaBus
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import KafkaDeadLetters
@@ -48,6 +54,7 @@ from adapters.observation.tallies import Tallies
 from adapters.observation.tracing import TraceSettings, Tracing
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
+from adapters.postgres.snapshots import PostgresSnapshots
 from adapters.postgres.store import PostgresStore
 from adapters.qdrant.collection import Collection
 from adapters.qdrant.connection import QdrantConnection
@@ -59,73 +66,101 @@ from adapters.redis.cache import RedisCache
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.locks import RedisLocks
 from adapters.redis.server import RedisServer
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
+from adapters.sqlite.snapshots import SqliteSnapshots
 from adapters.sqlite.store import SqliteStore
 from adapters.store_locks import StoreLocks
 from adapters.store_text_index import StoreTextIndex
 from application.access import Access, Failures, Rates
 from application.background import BackgroundIndexing
+from application.backing_up import Backup, FinishRestore, Restore, VerifyBackup
 from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from application.connect import Connect, Disconnect, FindPath, Neighbors
+from application.exporting import Export
 from application.following import Follower
 from application.forget import Erase, Forget
-from application.guarded import Guarded
+from application.guarded import Guard
+from application.handling_jobs import BackupJobs, MaintenanceJobs
 from application.indexing import Indexer
-from application.jobs import RunJobs
+from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
 from application.keyring import Keyring, KeyUsage
 from application.keys import CreateKey, ListKeys, RevokeKey
+from application.knowing import Known
+from application.languages import OpenLanguage, Reanalyse
 from application.maintain import (
     Backlogs,
     Diagnose,
     Pending,
-    Reconcile,
     Reindex,
     TakeOver,
 )
 from application.models import Installed, Models, Outside, ProjectModels
 from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
 from application.planning import Planner
+from application.progress import Work
 from application.projecting import Projector, ProjectVectors
 from application.recall import Recall
+from application.reconciling import Reconcile
 from application.relay import RELAY, Relay
 from application.remember import Remember, RememberBatch
 from application.repairing import RepairVectorIndex, RequeueVectors
 from application.repeating import Repeating
+from application.requesting_jobs import BackupAsJob, ReconcileAsJob, ReindexAsJob
 from application.reranking import Reranking
 from application.retrying import Retried
 from application.revise import Revise
+from application.running_jobs import RunJobs
+from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
+from application.together import RememberTogether, by_namespaces, one_lane
 from application.tracing import current_trace
-from application.transfer import Export, ImportLines
+from application.transfer import ImportLines
+from application.transferring import ExportAsJob, ImportAsJob
 from application.uncaching import BODIES, DropErasedBodies
 from application.use_cases import UseCases
 from application.watch import Watch
-from domain.access import Permission, Principal
+from domain.access import Permission
 from domain.errors import SomaError
+from domain.job import JobKind
 from domain.memory import Limits
 from domain.ports import (
     Analyser,
     Cache,
     CanonicalStore,
     Embedder,
+    ErasureLedger,
     EventBus,
     Locks,
     MemoryGraph,
+    PassageReader,
     RateLimiter,
-    Reranker,
+    Snapshots,
     TextIndex,
     VectorIndex,
 )
 
 DATABASE_NAME = "soma.db"
 KEY_USAGE_SECONDS = 30.0
+JOB_LANES = 3
+WORKERS_FIRST = timedelta(seconds=5)
+#: In the embedded profile every job is asked for in this very process, which hears of it.
+JOBS_IDLE_SECONDS = {"embedded": 60.0, "server": 2.0}
+SNAPSHOTS_NAME = "fastcore"
 
 
 def utc_now() -> datetime:
     """Return the present time in UTC."""
     return datetime.now(UTC)
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(16)
+
+
+def _both(some: Mapping[Any, Any], others: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return {**some, **others}
 
 
 def _facts(settings: Settings) -> Mapping[str, str]:
@@ -156,6 +191,35 @@ def _watched(meter: providers.Provider[Meter], name: str, port: Provided) -> Pro
 def _observed(meter: providers.Provider[Meter], name: str, use_case: Provided) -> Provided:
     """Provide the same use case with its calls timed."""
     return cast("Provided", providers.Factory(observed, name, use_case, meter))
+
+
+def _job_timer(meter: Meter) -> Callable[[JobKind, Work], Work]:
+    """Return what times the run of a job."""
+
+    def timed(kind: JobKind, work: Work) -> Work:
+        async def run() -> Mapping[str, object]:
+            return await work
+
+        return meter.timed("job", (kind,), run)
+
+    return timed
+
+
+def _reranker(settings: Settings, embedder: Embedder) -> str:
+    """Return which reranker there is: late interaction where the embedder gives it its states."""
+    return settings.reranker or ("late" if isinstance(embedder, OnnxEmbedder) else "none")
+
+
+def _reader(
+    settings: Settings, embedder: Embedder, late: Callable[[], PassageReader]
+) -> PassageReader | None:
+    """Return what keeps token states along with the vectors, where somebody makes use of them."""
+    kept = isinstance(embedder, OnnxEmbedder) and _reranker(settings, embedder) == "late"
+    return late() if kept else None
+
+
+def _is_there(thing: object) -> bool:
+    return thing is not None
 
 
 def _cursors(settings: Settings) -> list[str]:
@@ -302,21 +366,41 @@ class Container(containers.DeclarativeContainer):
         waiting_timeout_seconds=settings.provided.postgres_waiting_timeout_seconds,
         bodies=providers.Selector(settings.provided.body_cache, **body_caches),
     )
+    database_file = settings.provided.data_dir.joinpath.call(DATABASE_NAME)
     stores: dict[str, providers.Provider[Any]] = {  # noqa: RUF012  (see embedders)
-        "embedded": providers.Singleton(
-            SqliteStore, settings.provided.data_dir.joinpath.call(DATABASE_NAME)
-        ),
+        "embedded": providers.Singleton(SqliteStore, database_file),
         "server": postgres_store,
     }
     store: providers.Provider[OpenableStore] = providers.Singleton(
         watched_store, providers.Selector(settings.provided.profile, **stores), meter
+    )
+    snapshot_makers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "embedded": providers.Singleton(SqliteSnapshots, database_file),
+        "server": providers.Singleton(PostgresSnapshots, settings.provided.postgres_url),
+    }
+    snapshots: providers.Provider[Snapshots] = providers.Selector(
+        settings.provided.profile, **snapshot_makers
+    )
+    archives = providers.Singleton(BackupFolders)
+    ledger_at = providers.Object(ErasureFile)
+    no_ledger = providers.Singleton(NoErasureFile)
+    ledgers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "none": no_ledger,
+        "file": providers.Singleton(ErasureFile, settings.provided.ledger_file),
+    }
+    ledger: providers.Provider[ErasureLedger] = providers.Selector(
+        settings.provided.ledger_kind, **ledgers
     )
     near_limiter: providers.Provider[RateLimiter] = providers.Singleton(
         InProcessRateLimiter, elapsed
     )
     limiters: dict[str, providers.Provider[RateLimiter]] = {  # noqa: RUF012
         "none": near_limiter,
-        "redis": providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+        "redis": providers.Singleton(
+            DrawnRateLimiter,
+            providers.Singleton(RedisRateLimiter, redis_server, near_limiter),
+            elapsed,
+        ),
     }
     rate_limiter: providers.Provider[RateLimiter] = providers.Singleton(
         CountedLimiter,
@@ -326,11 +410,12 @@ class Container(containers.DeclarativeContainer):
         tallies,
     )
     lock_keepers: dict[str, providers.Provider[Locks]] = {  # noqa: RUF012
-        "none": providers.Singleton(StoreLocks, store, now),
+        "process": providers.Singleton(InProcessLocks, elapsed),
+        "store": providers.Singleton(StoreLocks, store, now),
         "redis": providers.Singleton(RedisLocks, redis_server),
     }
     locks: providers.Provider[Locks] = _watched(
-        meter, "locks", providers.Selector(settings.provided.far_cache, **lock_keepers)
+        meter, "locks", providers.Selector(settings.provided.lock_keeper, **lock_keepers)
     )
 
     kafka = providers.Singleton(
@@ -385,7 +470,9 @@ class Container(containers.DeclarativeContainer):
     bus: providers.Provider[EventBus] = _watched(
         meter, "bus", providers.Selector(settings.provided.event_bus, **buses)
     )
-    analyser: providers.Provider[Analyser] = providers.Singleton(SnowballAnalyser)
+    analyser: providers.Provider[Analyser] = providers.Singleton(
+        SnowballAnalyser, settings.provided.language
+    )
     onnx_embedder: providers.Provider[Any] = providers.Singleton(
         OnnxEmbedder, settings.provided.model_path
     )
@@ -407,15 +494,29 @@ class Container(containers.DeclarativeContainer):
         settings.provided.embedder, **embedders
     )
     other_embedders: providers.Provider[list[Embedder]] = providers.List()
+    # Only embedders whose vectors do not depend on what else is in the call.
+    askings: dict[str, providers.Provider[Embedder]] = {  # noqa: RUF012
+        "bge-small": local_embedder,
+        "openai": providers.Singleton(GatheredQuestions, local_embedder),
+        "none": local_embedder,
+    }
     embedder: providers.Provider[Embedder] = providers.Singleton(
-        CachedEmbedder, _watched(meter, "embedder", local_embedder), cache
+        CachedEmbedder,
+        _watched(meter, "embedder", providers.Selector(settings.provided.embedder, **askings)),
+        cache,
     )
-    budget = providers.Singleton(Budget, settings.provided.fastcore_bytes)
+    budget = providers.Singleton(Budget, settings.provided.fastcore_budget_bytes)
     room = providers.Singleton(
         Room,
         store,
         embedder.provided.model.dimension,
-        budget_bytes=settings.provided.fastcore_bytes,
+        budget_bytes=settings.provided.fastcore_budget_bytes,
+    )
+    core_snapshots = providers.Singleton(
+        CoreSnapshots, settings.provided.data_dir.joinpath.call(SNAPSHOTS_NAME)
+    )
+    kept_snapshots: providers.Provider[CoreSnapshots | None] = providers.Selector(
+        settings.provided.snapshots, files=core_snapshots, none=providers.Object(None)
     )
     fast_core: providers.Provider[FastCore] = providers.Singleton(
         FastCore,
@@ -423,6 +524,11 @@ class Container(containers.DeclarativeContainer):
         embedder.provided.model.id,
         embedder.provided.model.dimension,
         budget=budget,
+        exact_rows=settings.provided.fastcore_exact_rows,
+        snapshots=kept_snapshots,
+    )
+    copies: providers.Provider[list[CoreSnapshots]] = providers.Selector(
+        settings.provided.snapshots, files=providers.List(core_snapshots), none=providers.List()
     )
     fast_words: providers.Provider[FastWords] = providers.Singleton(
         FastWords, store, budget=budget, room=room
@@ -495,8 +601,15 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(NetworkxGraph, store, roots_max=settings.provided.graph_roots_max),
     )
 
+    known = providers.Singleton(Known, elapsed, budget_bytes=settings.provided.recall_cache_bytes)
     gatherer = providers.Singleton(
-        Gatherer, store=store, index=index, words=words, analyser=analyser, embedder=embedder
+        Gatherer,
+        store=store,
+        known=known,
+        index=index,
+        words=words,
+        analyser=analyser,
+        embedder=embedder,
     )
     projector = providers.Singleton(Projector, analyser=analyser, embedder=embedder)
     follower = providers.Factory(
@@ -523,12 +636,23 @@ class Container(containers.DeclarativeContainer):
             )
         ),
     }
+    late_reranker: providers.Provider[Any] = providers.Singleton(
+        LateInteraction,
+        onnx_embedder,
+        analyser,
+        budget_bytes=settings.provided.reranker_cache_bytes,
+        timeout_seconds=settings.provided.reranker_timeout_seconds,
+    )
+    reader: providers.Provider[PassageReader | None] = providers.Callable(
+        _reader, settings, local_embedder, late_reranker.provider
+    )
     installed = providers.Singleton(
         Installed,
         name=settings.provided.embedder,
         embedder=embedder,
         gatherer=gatherer,
         outside=providers.Selector(settings.provided.vector_index, **kept_outside),
+        reader=reader,
     )
     #: The models that are not the chosen one, each from a container of its own; see `build`.
     other_models: providers.Provider[list[Installed]] = providers.List()
@@ -550,13 +674,6 @@ class Container(containers.DeclarativeContainer):
     )
     planner = providers.Singleton(Planner, models=models, new_id=new_id, limits=limits)
 
-    late_reranker: providers.Provider[Reranker] = providers.Singleton(
-        LateInteraction,
-        onnx_embedder.provided.token_states,
-        analyser,
-        budget_bytes=settings.provided.reranker_cache_bytes,
-        timeout_seconds=settings.provided.reranker_timeout_seconds,
-    )
     http_reranker = providers.Singleton(
         HttpReranker,
         url=settings.provided.reranker_url,
@@ -568,11 +685,17 @@ class Container(containers.DeclarativeContainer):
     timed_http = _watched(meter, "http_reranker", http_reranker)
     rerankings: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "none": providers.Object(None),
-        "late": providers.Factory(Reranking, store=store, reranker=timed_late),
+        "late": providers.Factory(
+            Reranking,
+            store=store,
+            reranker=timed_late,
+            states_of=onnx_embedder.provided.model.id,
+            unasked=providers.Callable(_is_there, reader),
+        ),
         "http": providers.Factory(Reranking, store=store, reranker=timed_http),
     }
     reranking: providers.Provider[Any] = providers.Selector(
-        settings.provided.reranker, **rerankings
+        providers.Callable(_reranker, settings, local_embedder), **rerankings
     )
 
     remember_batch_once = providers.Factory(
@@ -586,7 +709,15 @@ class Container(containers.DeclarativeContainer):
         limits=limits,
         batch_max=settings.provided.batch_max,
     )
-    remember_batch = providers.Factory(Retried, remember_batch_once)
+    lanes: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        "embedded": providers.Object(one_lane),
+        "server": providers.Object(by_namespaces),
+    }
+    remember_batch = providers.Singleton(
+        RememberTogether,
+        remember_batch_once,
+        lane=providers.Selector(settings.provided.profile, **lanes),
+    )
     remember = providers.Factory(Remember, batch=remember_batch)
     recall = providers.Factory(
         Recall,
@@ -617,7 +748,15 @@ class Container(containers.DeclarativeContainer):
     )
     forget = providers.Factory(Retried, forget_once)
     erase_once = providers.Factory(
-        Erase, store=store, indexer=indexer, bus=bus, now=now, new_event_id=new_id
+        Erase,
+        store=store,
+        known=known,
+        indexer=indexer,
+        bus=bus,
+        now=now,
+        new_event_id=new_id,
+        ledger=ledger,
+        copies=copies,
     )
     erase = providers.Factory(Retried, erase_once)
     connect_once = providers.Factory(
@@ -646,6 +785,10 @@ class Container(containers.DeclarativeContainer):
         now=now,
         new_event_id=new_id,
         limits=limits,
+    )
+    open_language = providers.Factory(OpenLanguage, store=store, analyser=analyser)
+    reanalyse = providers.Factory(
+        Reanalyse, store=store, analyser=analyser, bus=bus, now=now, new_event_id=new_id
     )
     switch_model = providers.Factory(SwitchModel, store=store, models=models, now=now)
     background = providers.Factory(
@@ -712,6 +855,16 @@ class Container(containers.DeclarativeContainer):
         bootstrap_key=settings.provided.bootstrap_key,
         now=now,
     )
+    create_key = providers.Factory(
+        CreateKey,
+        store=store,
+        keyring=keyring,
+        now=now,
+        new_key_id=providers.Callable(partial, secrets.token_hex, 8),
+        new_secret=providers.Object(secrets.token_urlsafe),
+    )
+    list_keys = providers.Factory(ListKeys, store=store)
+    revoke_key = providers.Factory(RevokeKey, store=store, keyring=keyring, now=now)
     flush_key_usage = providers.Factory(
         Repeating,
         step=key_usage.provided.flush,
@@ -722,10 +875,71 @@ class Container(containers.DeclarativeContainer):
     relay = providers.Factory(Relay, follower=follower, publisher=publisher)
     requeue_vectors = providers.Factory(RequeueVectors, store=store, models=models)
     repair_index = providers.Factory(RepairVectorIndex, store=store, models=models)
-    worker_id = providers.Singleton(secrets.token_hex, 8)
-    run_jobs = providers.Factory(
-        RunJobs, store=store, locks=locks, jobs=providers.Object(()), now=now, owner=worker_id
+    maintenance_jobs = providers.Factory(
+        MaintenanceJobs,
+        reindex=reindex,
+        reconcile=reconcile,
+        requeue_vectors=requeue_vectors,
+        repair_index=repair_index,
     )
+    backup = providers.Factory(Backup, snapshots=snapshots, archives=archives, now=now)
+    verify_backup = providers.Factory(VerifyBackup, archives=archives)
+    restore = providers.Factory(
+        Restore,
+        snapshots=snapshots,
+        verify=verify_backup,
+        ledger=ledger,
+        new_epoch=providers.Object(_new_epoch),
+        now=now,
+    )
+    # What is in the ledger already need not be noted again.
+    erase_again = providers.Factory(Retried, providers.Factory(erase_once, ledger=no_ledger))
+    finish_restore = providers.Factory(FinishRestore, store=store, erase=erase_again)
+    backup_jobs = providers.Factory(BackupJobs, backup=backup)
+    worker_id = providers.Singleton(secrets.token_hex, 8)
+    maintained = maintenance_jobs.provided.handlers.call()
+    job_handlers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
+        # There the one process is where the path is. A server's backup is made by who asks for it.
+        "embedded": providers.Callable(_both, maintained, backup_jobs.provided.handlers.call()),
+        "server": maintained,
+    }
+    job_bell = providers.Singleton(Bell)
+    run_jobs = providers.Factory(
+        RunJobs,
+        store=store,
+        locks=locks,
+        handlers=providers.Selector(settings.provided.profile, **job_handlers),
+        now=now,
+        owner=worker_id,
+        timed=providers.Factory(_job_timer, meter),
+    )
+    import_as_job = providers.Factory(
+        ImportAsJob, run=run_jobs, import_lines=import_lines, now=now, new_id=new_id
+    )
+    export_as_job = providers.Factory(
+        ExportAsJob, run=run_jobs, export=export, now=now, new_id=new_id
+    )
+    start_job = providers.Factory(
+        StartJob, store=store, now=now, new_id=new_id, wake=job_bell.provided.ring
+    )
+    reindex_as_job = providers.Factory(ReindexAsJob, start=start_job, run=run_jobs, reindex=reindex)
+    reconcile_as_job = providers.Factory(
+        ReconcileAsJob, start=start_job, run=run_jobs, reconcile=reconcile
+    )
+    backup_as_job = providers.Factory(BackupAsJob, start=start_job)
+    schedule_jobs = providers.Factory(
+        ScheduleJobs,
+        store=store,
+        every=providers.Dict(),
+        now=now,
+        new_id=new_id,
+        wake=job_bell.provided.ring,
+    )
+    revive_jobs = providers.Factory(ReviveJobs, store=store, now=now)
+    list_jobs = providers.Factory(ListJobs, store=store)
+    show_job = providers.Factory(ShowJob, store=store)
+    cancel_job = providers.Factory(CancelJob, store=store, now=now)
+    count_jobs = providers.Factory(CountJobs, store=store, now=now)
 
     # --- What the doors and the loops are given: the same, with every call timed -----------------
 
@@ -747,22 +961,26 @@ class Container(containers.DeclarativeContainer):
     set_policy = _observed(meter, "set_policy", set_policy)
     erase_namespace = _observed(meter, "erase_namespace", erase_namespace)
     watch = _observed(meter, "watch", watch)
-    export = _observed(meter, "export", export)
-    import_lines = _observed(meter, "import_lines", import_lines)
+    export_as_job = _observed(meter, "export", export_as_job)
+    import_as_job = _observed(meter, "import_lines", import_as_job)
+    create_key = _observed(meter, "create_key", create_key)
+    list_keys = _observed(meter, "list_keys", list_keys)
+    revoke_key = _observed(meter, "revoke_key", revoke_key)
     pending = _observed(meter, "pending", pending)
-    reindex = _observed(meter, "reindex", reindex)
-    reconcile = _observed(meter, "reconcile", reconcile)
+    reindex_as_job = _observed(meter, "reindex", reindex_as_job)
+    reconcile_as_job = _observed(meter, "reconcile", reconcile_as_job)
+    backup_as_job = _observed(meter, "backup", backup_as_job)
+    list_jobs = _observed(meter, "list_jobs", list_jobs)
+    show_job = _observed(meter, "show_job", show_job)
+    cancel_job = _observed(meter, "cancel_job", cancel_job)
     diagnose = _observed(meter, "diagnose", diagnose)
     relay = _observed(meter, "relay", relay)
     project_models = _observed(meter, "project_models", project_models)
     drop_bodies = _observed(meter, "drop_bodies", drop_bodies)
-    requeue_vectors = _observed(meter, "requeue_vectors", requeue_vectors)
-    repair_index = _observed(meter, "repair_index", repair_index)
 
     #: What doors may do for whom: `guarded()(principal)`. Nothing else here is for them to call.
-    guarded: providers.Provider[Callable[[Principal], Guarded]] = providers.Singleton(
-        partial,
-        Guarded,
+    guarded: providers.Provider[Guard] = providers.Singleton(
+        Guard,
         providers.Singleton(
             UseCases,
             remember=remember,
@@ -783,22 +1001,19 @@ class Container(containers.DeclarativeContainer):
             set_policy=set_policy,
             erase_namespace=erase_namespace,
             watch=watch,
-            export=export,
-            import_lines=import_lines,
-            create_key=providers.Factory(
-                CreateKey,
-                store=store,
-                keyring=keyring,
-                now=now,
-                new_key_id=providers.Callable(partial, secrets.token_hex, 8),
-                new_secret=providers.Object(secrets.token_urlsafe),
-            ),
-            list_keys=providers.Factory(ListKeys, store=store),
-            revoke_key=providers.Factory(RevokeKey, store=store, keyring=keyring, now=now),
+            export=export_as_job,
+            import_lines=import_as_job,
+            create_key=create_key,
+            list_keys=list_keys,
+            revoke_key=revoke_key,
             diagnose=diagnose,
             pending=pending,
-            reindex=reindex,
-            reconcile=reconcile,
+            reindex=reindex_as_job,
+            reconcile=reconcile_as_job,
+            backup=backup_as_job,
+            list_jobs=list_jobs,
+            show_job=show_job,
+            cancel_job=cancel_job,
             shown_settings=shown_settings,
             confirm=access.provided.confirm,
         ),
@@ -808,7 +1023,8 @@ class Container(containers.DeclarativeContainer):
 #: What the containers of several embedding models have in common.
 _SHARED = (
     *("now", "elapsed", "store", "cache", "circuit", "qdrant", "analyser", "bus"),
-    *("budget", "fast_words", "onnx_embedder"),
+    *("budget", "fast_words", "onnx_embedder", "late_reranker"),
+    *("core_snapshots", "known"),
     *("failure_log", "tallies", "meter", "tracing"),
 )
 
@@ -845,9 +1061,12 @@ async def running(container: Container) -> AsyncIterator[Container]:
     settings = container.settings()
     report = container.failure_log()
     async with opened(container), AsyncExitStack() as stack:
+        await container.open_language()()
+        await container.finish_restore()()
         if settings.profile == "embedded":
             # One process owns a data directory; replicas on a server leave each other's leases.
             await container.take_over()()
+            await container.revive_jobs()()
         if settings.embedder != "none":
             await container.open_model()()
             if settings.background_embedding:
@@ -855,13 +1074,36 @@ async def running(container: Container) -> AsyncIterator[Container]:
         await stack.enter_async_context(_noting_key_usage(container))
         if settings.event_bus == "kafka":
             await stack.enter_async_context(_beside(container.kafka_bus().listen, report))
+        # Workers have the first go; where there is none, a job must not wait for ever.
+        patience = WORKERS_FIRST if settings.profile == "server" else timedelta(0)
+        for lane in job_lanes(container, report, _uncounted, patience):
+            await stack.enter_async_context(_beside(lane, report))
         yield container
+
+
+def job_lanes(
+    container: Container,
+    report: Callable[[SomaError], None],
+    done: Callable[[int], None],
+    patience: timedelta = timedelta(0),
+) -> list[Repeating]:
+    """Return what runs jobs, some side by side, so that a long one does not hold up the others."""
+    lane = Repeating(
+        step=container.run_jobs(patience=patience),
+        idle_seconds=JOBS_IDLE_SECONDS[container.settings().profile],
+        report=report,
+        done=done,
+        rest=container.job_bell().rest,
+    )
+    return [lane] * JOB_LANES
 
 
 @asynccontextmanager
 async def running_worker(container: Container) -> AsyncIterator[Container]:
     """Open everything for a worker, whose loops are run by its entry point."""
     async with opened(container), _noting_key_usage(container):
+        await container.open_language()()
+        await container.finish_restore()()
         if container.settings().embedder != "none":
             await container.open_model()()
         yield container
@@ -889,6 +1131,10 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
+        stack.push_async_callback(container.fast_words().close)
+        if settings.snapshots == "files":
+            container.core_snapshots().tidy()
+            stack.push_async_callback(container.fast_core().close)
         for local in [container.local_embedder(), *container.other_embedders()]:
             if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
                 stack.push_async_callback(local.close)

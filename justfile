@@ -38,17 +38,44 @@ fuzz url *arguments:
 # Everything that must be green: for you, for pre-commit and for CI
 check: lint types imports test
 
+# Compare with other systems: --quick for a minute, --help for the rest; results in benchmarks/results
+bench *arguments:
+    {{bin}}/python benchmarks/compare.py {{arguments}}
+
+peers := justfile_directory() / ".venv-bench"
+
+# Make .venv-bench: the systems that `bench` compares with, and what draws the plot
+bench-setup:
+    python3 -m venv --clear --without-pip {{peers}}
+    python3 -m pip --python {{peers}}/bin/python --disable-pip-version-check install --quiet --no-deps --require-hashes -r benchmarks/requirements-peers.txt
+
+# Write tables and plot of a results folder into docs/
+bench-report folder:
+    {{peers}}/bin/python -m benchmarks.report {{folder}} --docs --plot docs/performance-cost.svg
+
 # Measure retrieval on a folder of LoCoMo files
-bench folder *arguments:
+bench-locomo folder *arguments:
     {{bin}}/python benchmarks/locomo.py {{folder}} {{arguments}}
 
 # Serve the REST API on this machine
 serve *arguments:
     {{bin}}/soma serve {{arguments}}
 
+# Bring the table of settings in docs/configuration.md up to date
+settings *arguments:
+    {{bin}}/python -m infra.settings_table {{arguments}}
+
 # Generate the gRPC code from proto/
 proto *arguments:
     {{bin}}/python -m infra.proto {{arguments}}
+
+# Copy the whole store to a new folder, checksummed
+backup folder *arguments:
+    {{bin}}/soma backup --to {{folder}} {{arguments}}
+
+# Put a backup in the store's place, and erase again what was erased since
+restore folder *arguments:
+    {{bin}}/soma restore --from {{folder}} {{arguments}}
 
 # Build the container image
 image:
@@ -98,9 +125,22 @@ helm-install-prod-ha *arguments:
 airgap *arguments:
     {{bin}}/python -m infra.airgap.build {{arguments}}
 
-compile := "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml --group build"
+resolve := "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11"
+compile := resolve + " pyproject.toml --group build"
 
 # Resolve the dependencies again (needs uv); pass --upgrade for newer versions
 lock *arguments:
     {{compile}} {{arguments}} --output-file requirements.lock
     {{compile}} {{arguments}} --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+# Resolve the compared systems again (needs uv); pass --upgrade for newer versions
+bench-lock *arguments:
+    {{resolve}} {{arguments}} benchmarks/requirements-peers.in --output-file benchmarks/requirements-peers.txt
+
+# Write the manual to build/manual; nothing is fetched for it
+docs *arguments:
+    {{bin}}/mkdocs build --strict {{arguments}}
+
+# Show the manual on this machine while you write it
+docs-serve *arguments:
+    {{bin}}/mkdocs serve {{arguments}}

@@ -13,10 +13,12 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from domain.errors import EmbedderUnavailable
 from domain.vector import EmbeddingModel, Vector
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
+
+Result = TypeVar("Result")
 
 _PACKAGE = "compartment"
 _FOLDER = Path("models", "bge-small-en-v1.5-int8")
@@ -38,12 +42,25 @@ _SHA256 = {
 _MODEL = EmbeddingModel(id=f"bge-small-en-v1.5-int8:{_SHA256[_MODEL_FILE][:12]}", dimension=384)
 _QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 _TOKENS_MAX = 512
-#: Of a long text only the beginning is read for its tokens: somebody waits for it.
-_STATES_MAX = 256
 #: The tokens before and after every text.
 _MARKS = 2
 _THREADS_MAX = 4
 _PASSAGES_NICENESS = 10
+#: Who embeds a question often wants its tokens next, and asks it again: so many are kept (12 MB).
+_QUESTION_PIECES_KEPT = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one run makes of a text: its vector, and `float32 (pieces, 384)` with unit rows.
+
+    `pieces` are the word pieces in words, `ids` their numbers in the vocabulary (below 2 ** 15).
+    """
+
+    vector: Vector
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    states: NDArray[np.float32]
 
 
 class OnnxEmbedder:
@@ -63,6 +80,8 @@ class OnnxEmbedder:
         )
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="soma-queries")
         self._tokens = ThreadPoolExecutor(threads, thread_name_prefix="soma-tokens")
+        self._questions: OrderedDict[str, Reading] = OrderedDict()
+        self._pieces_kept = 0
         self._closed = False
 
     @property
@@ -72,29 +91,48 @@ class OnnxEmbedder:
 
     async def embed_passages(self, texts: Sequence[str], /) -> list[Vector]:
         """Embed each text by itself; raise `EmbedderUnavailable` without a usable model."""
+        return await self._each(self._passages, self._embed, texts)
+
+    async def embed_query(self, text: str, /) -> Vector:
+        """Embed a question, which this model wants to be told."""
+        return (await self._read_question(text)).vector
+
+    async def read_passages(self, texts: Sequence[str], /) -> list[Reading]:
+        """Embed each text by itself, and keep the states of its tokens."""
+        return await self._each(self._passages, self._read, texts)
+
+    async def read_waiting(self, texts: Sequence[str], /) -> list[Reading]:
+        """Read passages for somebody who waits: ahead of a backlog of others."""
+        return await self._each(self._tokens, self._read, texts)
+
+    async def read_question(self, text: str, /) -> Reading:
+        """Read a question; the run that embedded it a moment ago is not repeated."""
+        known = self._questions.get(text)
+        return await self._read_question(text) if known is None else known
+
+    async def _read_question(self, text: str) -> Reading:
         self._check_open()
         loop = asyncio.get_running_loop()
-        runs = [loop.run_in_executor(self._passages, self._embed, text) for text in texts]
+        reading = await loop.run_in_executor(self._queries, self._read, text, _QUERY_PREFIX)
+        if text not in self._questions:  # another recall may have asked the same meanwhile
+            self._questions[text] = reading
+            self._pieces_kept += len(reading.pieces)
+        while self._pieces_kept > _QUESTION_PIECES_KEPT:
+            _, dropped = self._questions.popitem(last=False)
+            self._pieces_kept -= len(dropped.pieces)
+        return reading
+
+    async def _each(
+        self, executor: ThreadPoolExecutor, read: Callable[[str], Result], texts: Sequence[str]
+    ) -> list[Result]:
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        runs = [loop.run_in_executor(executor, read, text) for text in texts]
         try:
             return await asyncio.gather(*runs)
         finally:
             for run in runs:
                 run.cancel()
-
-    async def embed_query(self, text: str, /) -> Vector:
-        """Embed a question, which this model wants to be told."""
-        self._check_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._queries, self._embed, _QUERY_PREFIX + text)
-
-    async def token_states(self, text: str, /) -> tuple[list[str], NDArray[np.float32]]:
-        """Return the word pieces of a text (the first 256) and a unit row of 384 for each.
-
-        Threads of its own keep it ahead of a backlog of passages.
-        """
-        self._check_open()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._tokens, self._read_tokens, text)
 
     async def close(self) -> None:
         """End the threads; what they have not begun is cancelled."""
@@ -102,43 +140,48 @@ class OnnxEmbedder:
         for executor in (self._queries, self._tokens, self._passages):
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
         self._loaded = None
+        self._questions.clear()
+        self._pieces_kept = 0
 
     def _check_open(self) -> None:
         if self._closed:
             raise EmbedderUnavailable("the embedder is closed")
 
     def _embed(self, text: str) -> Vector:
+        return _vector_of(self._run(text)[1])
+
+    def _read(self, text: str, prefix: str = "") -> Reading:
+        """Read a text; the prefix counts for the vector and for the states of what follows it."""
         import numpy as np
 
-        _, hidden = self._run(text)
-        first = hidden[0].astype(np.float64)
-        return Vector((first / np.linalg.norm(first)).astype("<f4").tobytes())
+        encoded, hidden = self._run(prefix + text)
+        first, last = 0, len(encoded.ids)
+        if last > _MARKS:
+            first, last = 1, last - 1
+        if prefix:
+            skipped = sum(end <= len(prefix) for _, end in encoded.offsets[first:last])
+            first += skipped if skipped < last - first else 0
+        states = hidden[first:last]
+        return Reading(
+            _vector_of(hidden),
+            tuple(encoded.ids[first:last]),
+            tuple(encoded.tokens[first:last]),
+            states / np.linalg.norm(states, axis=1, keepdims=True),
+        )
 
-    def _read_tokens(self, text: str) -> tuple[list[str], NDArray[np.float32]]:
-        import numpy as np
-
-        pieces, hidden = self._run(text, _STATES_MAX)
-        if len(pieces) > _MARKS:
-            pieces, hidden = pieces[1:-1], hidden[1:-1]
-        return pieces, hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
-
-    def _run(
-        self, text: str, tokens_max: int = _TOKENS_MAX
-    ) -> tuple[list[str], NDArray[np.float32]]:
+    def _run(self, text: str) -> tuple[Encoding, NDArray[np.float32]]:
         """Return the tokens of a text, marks at both ends included, and `float32 (tokens, 384)`."""
         import numpy as np
 
         session, tokenizer = self._load()
         encoded = tokenizer.encode(text)
-        if len(encoded.ids) > tokens_max:
-            encoded.truncate(tokens_max)
         inputs = {
             "input_ids": np.array([encoded.ids], np.int64),
             "attention_mask": np.array([encoded.attention_mask], np.int64),
             "token_type_ids": np.array([encoded.type_ids], np.int64),
         }
         hidden = np.asarray(session.run(["last_hidden_state"], inputs)[0])
-        return encoded.tokens, hidden[0]
+        return encoded, hidden[0]
 
     def _load(self) -> tuple[InferenceSession, Tokenizer]:
         """Load the model once, whichever thread comes first."""
@@ -146,6 +189,14 @@ class OnnxEmbedder:
             if self._loaded is None:
                 self._loaded = _load(self._model_dir or _installed_dir())
             return self._loaded
+
+
+def _vector_of(hidden: NDArray[np.float32]) -> Vector:
+    """Return the state of the mark before the text, as a unit vector."""
+    import numpy as np
+
+    first = hidden[0].astype(np.float64)
+    return Vector((first / np.linalg.norm(first)).astype("<f4").tobytes())
 
 
 def _give_way() -> None:

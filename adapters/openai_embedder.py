@@ -109,6 +109,19 @@ class OpenaiEmbedder:
         [vector] = await self._embed([_cut(self._query_prefix + text)], QUERY_ATTEMPTS, seconds)
         return vector
 
+    async def embed_queries(self, texts: Sequence[str], /) -> list[Vector | EmbedderUnavailable]:
+        """Embed several questions in one call; halve what is refused, so that one fails alone."""
+        seconds = min(self._timeout_seconds, QUERY_SECONDS_MAX)
+        prepared = [_cut(self._query_prefix + text) for text in texts]
+        try:
+            return [*await self._embed(prepared, QUERY_ATTEMPTS, seconds)]
+        except _Refused as error:
+            if len(texts) == 1:
+                return [error]
+        middle = len(texts) // 2
+        first = await self.embed_queries(texts[:middle])
+        return first + await self.embed_queries(texts[middle:])
+
     async def close(self) -> None:
         """Close the connections."""
         self._closed = True

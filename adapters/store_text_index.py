@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.events import FeedPosition
 from domain.filter import Filter
+from domain.lexical import LexicalEvidence
 from domain.memory import MemoryId
 from domain.namespace import Scope
 from domain.ports import CanonicalStore
@@ -24,3 +26,14 @@ class StoreTextIndex:
             return []
         async with self._store.reading() as tx:
             return await tx.lexicon.nominate(terms, scope, filter, limit=limit)
+
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return None: nothing is held outside the store."""
+        return None

@@ -62,7 +62,9 @@ class Failures:
 
     def refuse_blocked(self, address: str | None) -> None:
         """Raise `RateLimited` for an address with too many failures in the last window."""
-        left = self._blocked.get(address or "", 0.0) - self._elapsed()
+        if address is None or address not in self._blocked:
+            return
+        left = self._blocked[address] - self._elapsed()
         if left > 0:
             raise self._refusal(left)
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from application.knowing import Known
 from domain.errors import EmbedderUnavailable, IndexUnavailable
-from domain.filter import Filter
+from domain.filter import Filter, is_current
 from domain.lexical import FieldScorer
 from domain.memory import Memory, MemoryId
 from domain.namespace import Scope
@@ -15,13 +16,13 @@ from domain.ports import (
     Analyser,
     CanonicalStore,
     Embedder,
+    Standing,
     TextIndex,
-    Transaction,
     VectorIndex,
     VectorNominations,
 )
 from domain.ranking import Candidate
-from domain.vector import Vector
+from domain.vector import MODEL_SETTING, Vector
 
 POOL_MIN = 50
 ROUNDS_MAX = 6
@@ -29,7 +30,7 @@ ROUNDS_MAX = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One question, ready to be asked."""
+    """One question, ready to be asked; `degraded` names what it had to do without."""
 
     text: str | None
     terms: tuple[str, ...]
@@ -38,15 +39,20 @@ class Search:
     scope: Scope
     filter: Filter
     wanted: int
+    degraded: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Verified candidates with their evidence, and what could not be asked."""
+    """Verified candidates with their evidence, and what could not be asked.
+
+    `standing` is what the store said when the answer was found to be current.
+    """
 
     pool: list[Candidate]
     degraded: tuple[str, ...]
     exact: bool
+    standing: Standing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,7 @@ class Gatherer:
     """
 
     store: CanonicalStore
+    known: Known
     index: VectorIndex
     words: TextIndex
     analyser: Analyser
@@ -65,15 +72,21 @@ class Gatherer:
 
     async def prepare(
         self, text: str | None, vector: Vector | None, scope: Scope, filter: Filter, wanted: int
-    ) -> tuple[Search, tuple[str, ...]]:
+    ) -> Search:
         """Analyse and embed a question; a silent embedder leaves the words."""
         terms = self.analyser.terms(text) if text else ()
         limit = max(POOL_MIN, 2 * wanted)
-        # The model and the database work side by side: neither needs the other's answer.
-        words, (vector, degraded) = await asyncio.gather(
-            self._by_words(terms, scope, filter, limit), self._meaning(text, vector)
-        )
-        search = Search(
+        words: Sequence[MemoryId] = ()
+        degraded: tuple[str, ...] = ()
+        if terms and vector is None:
+            # The model and the database work side by side: neither needs the other's answer.
+            words, (vector, degraded) = await asyncio.gather(
+                self._by_words(terms, scope, filter, limit), self._meaning(text, vector)
+            )
+        else:
+            words = await self._by_words(terms, scope, filter, limit)
+            vector, degraded = await self._meaning(text, vector)
+        return Search(
             text=text,
             terms=terms,
             words=tuple(words),
@@ -81,33 +94,33 @@ class Gatherer:
             scope=scope,
             filter=filter,
             wanted=wanted,
+            degraded=degraded,
         )
-        return search, degraded
 
     async def gather(self, search: Search) -> Gathered:
         """Return the verified pool: at least `wanted` candidates wherever the scope holds them."""
-        pool, nominated = await self._verified(search)
+        memories, nominated, standing = await self._verified(search)
+        pool = await self._with_words(search, memories, standing)
         missing = not await self._add_cosines(search, pool) or _is_stand_in(search, nominated)
         exact = nominated is None or nominated.exact
-        return Gathered(list(pool.values()), ("vector_index",) if missing else (), exact)
+        return Gathered(list(pool.values()), ("vector_index",) if missing else (), exact, standing)
 
     async def _verified(
         self, search: Search
-    ) -> tuple[dict[MemoryId, Candidate], VectorNominations | None]:
+    ) -> tuple[dict[MemoryId, Memory], VectorNominations | None, Standing]:
         """Nominate and verify until the answer is current and large enough."""
         limit = max(POOL_MIN, 2 * search.wanted)
         words: Sequence[MemoryId] = search.words
         required: int | None = None
         for remaining in reversed(range(ROUNDS_MAX)):
             nominated = await self._nearest(search, limit)
-            async with self.store.reading() as tx:
-                ids = _merge(nominated, words)
-                verified = await tx.memories.verify(ids, search.scope, search.filter)
-                required = verified.position.seq if required is None else required
-                current = _covers(nominated, verified.position.epoch, required)
-                enough = len(verified.memories) >= search.wanted or len(ids) < limit
-                if (current and enough) or not remaining:
-                    return await self._with_words(tx, search, verified.memories), nominated
+            ids = _merge(nominated, words)
+            memories, standing = await self._standing(search, ids)
+            required = standing.position.seq if required is None else required
+            current = _covers(nominated, standing.position.epoch, required)
+            enough = len(memories) >= search.wanted or len(ids) < limit
+            if (current and enough) or not remaining:
+                return memories, nominated, standing
             if current:
                 limit *= 4
                 words = await self._by_words(search.terms, search.scope, search.filter, limit)
@@ -115,11 +128,21 @@ class Gatherer:
                 await self.index.catch_up(search.scope)
         raise AssertionError("the last round always returns")
 
+    async def _standing(
+        self, search: Search, ids: Sequence[MemoryId]
+    ) -> tuple[dict[MemoryId, Memory], Standing]:
+        """Return those candidates that are live, in scope and pass, and the heads with them."""
+        held = self.known.held(search.scope, ids)
+        standing = await self.store.glance(
+            lambda tx: tx.memories.standing(search.scope, held.claim, fact=MODEL_SETTING)
+        )
+        live = self.known.verified(search.scope, held, standing)
+        return _passing(live, search.filter), standing
+
     async def add_linked(self, search: Search, hops: dict[MemoryId, int]) -> list[Candidate]:
         """Return candidates reached over links that pass the filter, with their evidence."""
-        async with self.store.reading() as tx:
-            verified = await tx.memories.verify(list(hops), search.scope, search.filter)
-            pool = await self._with_words(tx, search, verified.memories)
+        memories, standing = await self._standing(search, list(hops))
+        pool = await self._with_words(search, memories, standing)
         await self._add_cosines(search, pool)
         for id, candidate in pool.items():
             candidate.hops = hops[id]
@@ -160,15 +183,18 @@ class Gatherer:
             return []
         return await self.words.nominate(terms, scope, filter, limit=limit)
 
-    @staticmethod
     async def _with_words(
-        tx: Transaction, search: Search, memories: Mapping[MemoryId, Memory]
+        self, search: Search, memories: Mapping[MemoryId, Memory], standing: Standing
     ) -> dict[MemoryId, Candidate]:
         """Make candidates of memories, with the evidence of their words."""
         pool = {id: Candidate(memory) for id, memory in memories.items()}
         if not search.terms or not pool:
             return pool
-        evidence = await tx.lexicon.evidence(list(pool), search.terms, search.scope)
+        ids = list(pool)
+        evidence = self.words.evidence(ids, search.terms, search.scope, standing.position)
+        if evidence is None:
+            async with self.store.reading() as tx:
+                evidence = await tx.lexicon.evidence(ids, search.terms, search.scope)
         by_own = FieldScorer.of(search.terms, evidence.own)
         by_context = FieldScorer.of(search.terms, evidence.context)
         for id, (own, context) in evidence.documents.items():
@@ -179,10 +205,7 @@ class Gatherer:
         return pool
 
     async def _add_cosines(self, search: Search, pool: dict[MemoryId, Candidate]) -> bool:
-        """Add the evidence of the vectors; False when no index answers.
-
-        Not within a transaction: an index may ask the store itself.
-        """
+        """Add the evidence of the vectors; False when no index answers."""
         if search.vector is None:
             return True
         try:
@@ -211,3 +234,19 @@ def _covers(nominated: VectorNominations | None, epoch: str, seq: int) -> bool:
     if nominated is None:
         return True
     return nominated.position.epoch == epoch and nominated.position.seq >= seq
+
+
+def _passing(memories: dict[MemoryId, Memory], filter: Filter) -> dict[MemoryId, Memory]:
+    """Return those memories that pass, in their order."""
+    moment = filter.valid_at
+    if not filter.only_time:
+        return {id: memory for id, memory in memories.items() if filter.matches(memory)}
+    if moment is None:
+        return memories
+    # Most questions have no filter, and most memories no end: this is asked of every candidate.
+    return {
+        id: memory
+        for id, memory in memories.items()
+        if (memory.valid_from is None and memory.valid_to is None and memory.expires_at is None)
+        or is_current(memory, moment)
+    }

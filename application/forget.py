@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.indexing import Indexer
+from application.knowing import Known
 from application.sequencing import Sequencer
 from application.subtree import seen_from
 from domain.draft import Wait
@@ -14,7 +15,7 @@ from domain.errors import MemoryNotFound
 from domain.events import Event, EventType
 from domain.memory import Life, MemoryId
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, EventBus, Transaction
+from domain.ports import CanonicalStore, ContentCopies, ErasureLedger, EventBus, Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +67,13 @@ class Erase:
     """
 
     store: CanonicalStore
+    known: Known
     indexer: Indexer
     bus: EventBus
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
+    ledger: ErasureLedger
+    copies: Sequence[ContentCopies] = ()
 
     async def __call__(self, id: MemoryId, *, actor: str, within: Namespace | None = None) -> None:
         """Erase a live or a forgotten memory."""
@@ -80,12 +84,27 @@ class Erase:
             if life is Life.ERASED:
                 return
             await self.erase_all(tx, namespace, [id], actor=actor)
+        self.known.drop([id])
+        await self.discard_copies(namespace)
         await self.bus.publish([namespace])
+
+    async def discard_copies(self, namespace: Namespace) -> None:
+        """Remove files that may hold what is erased.
+
+        Before the commit, so that none outlives it; and after it, because one may have been made
+        in between of what was there before.
+        """
+        for copies in self.copies:
+            await copies.discard(namespace)
 
     async def erase_all(
         self, tx: Transaction, namespace: Namespace, ids: Sequence[MemoryId], *, actor: str
     ) -> None:
-        """Erase memories of one namespace inside a transaction."""
+        """Erase memories of one namespace inside a transaction.
+
+        Whoever calls this discards the copies again after the commit.
+        """
+        await self.discard_copies(namespace)
         heads = await tx.feed.lock([namespace])
         at = self.now()
         sequencer = Sequencer(heads, at, self.new_event_id)
@@ -105,6 +124,9 @@ class Erase:
             wait=Wait.STORED,
         )
         await tx.feed.append(sequencer.events)
+        # Before the commit: whatever is erased stands in the ledger. What stands there without
+        # having been erased is what somebody wanted to be erased.
+        await self.ledger.note(ids, at=at)
 
     def _event(
         self,

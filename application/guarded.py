@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path as FilePath
 from typing import TypeVar
 
 from application.maintain import Check
 from application.permits import Operation, permit
+from application.transferring import LinesAfter
 from application.use_cases import UseCases
 from domain.access import ApiKey, CreatedKey, Permission, Principal
 from domain.draft import Changes, Draft, Page, Remembered, Wait
 from domain.errors import Forbidden
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
+from domain.job import Job, JobKind, JobState
 from domain.link import Direction, Link, Neighbor, Path
 from domain.memory import Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
-from domain.ports import Finding
 from domain.recall import RecallAnswer, RecallQuery
 from domain.transfer import ExportRecord, ImportLine, ImportReport
 
@@ -26,6 +28,17 @@ T = TypeVar("T")
 
 #: How often a stream asks whether its key still works: the answer is known without a statement.
 CONFIRMED_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Stands between doors and use cases: gives each principal what they may do."""
+
+    use_cases: UseCases
+
+    def __call__(self, principal: Principal) -> Guarded:
+        """Return the use cases for one principal."""
+        return Guarded(self.use_cases, principal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,23 +267,24 @@ class Guarded:
         feed = self.use_cases.watch(namespace, after=after, within=self.principal.within)
         return self._while_admitted(feed, every=1)
 
-    def export(self, scope: Scope, *, vectors: bool = False) -> AsyncGenerator[ExportRecord, None]:
+    def export(
+        self, scope: Scope, *, vectors: bool = False, after: str | None = None
+    ) -> AsyncGenerator[ExportRecord, None]:
         """Stream the memories of a scope; breaks off with `AccessDenied` when the key ends."""
         self.require(Operation.EXPORT, scope.namespace)
-        records = self.use_cases.export(scope, vectors=vectors, within=self.principal.within)
+        records = self.use_cases.export(scope, vectors=vectors, after=after, caller=self.principal)
         return self._while_admitted(records, every=CONFIRMED_EVERY)
 
     async def import_lines(
-        self, lines: AsyncIterator[ImportLine], *, wait: Wait = Wait.STORED
+        self, lines: LinesAfter, *, wait: Wait = Wait.STORED, job: str | None = None
     ) -> ImportReport:
         """Load lines; those that would go outside are reported as wrong."""
         self.require(Operation.IMPORT_LINES)
-        return await self.use_cases.import_lines(
-            self._while_admitted(lines, every=CONFIRMED_EVERY),
-            wait=wait,
-            actor=self.principal.name,
-            within=self.principal.within,
-        )
+
+        def admitted(after: int, digest: str) -> AsyncIterator[ImportLine]:
+            return self._while_admitted(lines(after, digest), every=CONFIRMED_EVERY)
+
+        return await self.use_cases.import_lines(admitted, wait=wait, caller=self.principal, id=job)
 
     # --- Keys ------------------------------------------------------------------------------------
 
@@ -324,15 +338,42 @@ class Guarded:
         self.require(Operation.PENDING)
         return await self.use_cases.pending(scope)
 
-    async def reindex(self, model: str | None = None) -> int:
+    async def reindex(self, model: str | None = None, *, wait: bool = True) -> Job:
         """Queue every vector that is missing."""
         self.require(Operation.REINDEX)
-        return await self.use_cases.reindex(model)
+        return await self.use_cases.reindex(model, wait=wait, actor=self.principal.name)
 
-    async def reconcile(self, *, check: bool) -> list[Finding]:
+    async def reconcile(self, *, check: bool, wait: bool = True) -> Job:
         """Compare what is derived with the truth."""
         self.require(Operation.RECONCILE)
-        return await self.use_cases.reconcile(check=check)
+        return await self.use_cases.reconcile(check=check, wait=wait, actor=self.principal.name)
+
+    async def backup(self, to: FilePath) -> Job:
+        """Copy the whole store to a folder of this machine."""
+        self.require(Operation.BACKUP)
+        return await self.use_cases.backup(to, actor=self.principal.name)
+
+    async def list_jobs(
+        self,
+        *,
+        kind: JobKind | None = None,
+        state: JobState | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Job]:
+        """List the jobs of everybody."""
+        self.require(Operation.LIST_JOBS)
+        return await self.use_cases.list_jobs(kind=kind, state=state, limit=limit, cursor=cursor)
+
+    async def show_job(self, id: str) -> Job:
+        """Show a job of anybody."""
+        self.require(Operation.SHOW_JOB)
+        return await self.use_cases.show_job(id)
+
+    async def cancel_job(self, id: str) -> Job:
+        """Cancel a job of anybody."""
+        self.require(Operation.CANCEL_JOB)
+        return await self.use_cases.cancel_job(id)
 
     async def _while_admitted(
         self, items: AsyncIterator[T], *, every: int

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from application.models import Models
+from application.models import Installed, Models
 from application.sequencing import Sequencer
 from application.surroundings import Surroundings, analysed, ends, surroundings
 from domain.draft import Wait
@@ -19,14 +19,15 @@ from domain.ports import (
     GIVEN,
     Analyser,
     CanonicalStore,
-    Embedder,
+    Computed,
     Embedding,
     EmbeddingTask,
     EventBus,
+    KeptStates,
     Transaction,
 )
 from domain.texts import own_text, text_hash
-from domain.vector import Role
+from domain.vector import VECTORS, Role, TokenStates, Vector
 
 EMBED_CHUNK = 64
 # Another writer of the same session may change a text while it is embedded: then once more.
@@ -40,6 +41,40 @@ def _alone(near: Surroundings, ids: Sequence[MemoryId]) -> list[EmbeddingTask]:
         for id in ids
         if id in near.places and near.context_of(id) is None
     ]
+
+
+def _in_roles(tasks: Sequence[EmbeddingTask], roles: Sequence[Role]) -> list[EmbeddingTask]:
+    return [task for task in tasks if task.role in roles]
+
+
+async def _present(
+    tx: Transaction, ids: Sequence[MemoryId], model: Installed
+) -> dict[MemoryId, set[Role]]:
+    """Say what is there already of memories."""
+    present = {
+        one.memory_id: {
+            role for role, vector in zip(VECTORS, (one.own, one.context), strict=True) if vector
+        }
+        for one in await tx.embeddings.of(ids, model.model.id)
+    }
+    if model.reader is not None:
+        for kept in await tx.embeddings.states(ids, model.model.id):
+            present.setdefault(kept.memory_id, set()).add(Role.STATES)
+    return present
+
+
+async def _read(model: Installed, texts: Sequence[str]) -> list[tuple[Vector, TokenStates]]:
+    return await model.reader.read_passages(texts) if model.reader is not None and texts else []
+
+
+async def _embedded(model: Installed, texts: Sequence[str]) -> list[Vector]:
+    return await model.embedder.embed_passages(texts) if texts else []
+
+
+def _embedding(
+    memory: Memory, role: Role, model: Installed, text: str, vector: Vector
+) -> Embedding:
+    return Embedding(memory.id, memory.version, role, model.model.id, text_hash(text), vector)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +157,12 @@ class Indexer:
             return
         state = await self.models.state(tx)
         lease = self.now() + timedelta(seconds=self.wait_seconds) if wait is Wait.INDEXED else None
-        if tasks:
-            await tx.embeddings.queue(tasks, model=state.active, lease_until=lease)
+        wanted = _in_roles(tasks, self.models.roles(state.active))
+        if wanted:
+            await tx.embeddings.queue(wanted, model=state.active, lease_until=lease)
         if state.next is not None:
-            await tx.embeddings.queue(every, model=state.next, lease_until=None)
+            wanted = _in_roles(every, self.models.roles(state.next))
+            await tx.embeddings.queue(wanted, model=state.next, lease_until=None)
 
     @staticmethod
     def _tasks(
@@ -137,10 +174,10 @@ class Indexer:
         tasks = []
         for id in affected:
             memory = near.memories[id]
-            if id in rewritten and id not in given:
-                tasks.append(EmbeddingTask(id, memory.namespace, Role.OWN, memory.version))
-            if near.context_of(id) is not None:
-                tasks.append(EmbeddingTask(id, memory.namespace, Role.CONTEXT, memory.version))
+            roles = [Role.CONTEXT] if near.context_of(id) is not None else []
+            if id in rewritten:
+                roles += [Role.STATES] if id in given else [Role.OWN, Role.STATES]
+            tasks += [EmbeddingTask(id, memory.namespace, role, memory.version) for role in roles]
         return tasks
 
     async def fill(self, ids: Sequence[MemoryId]) -> bool:
@@ -163,19 +200,20 @@ class Indexer:
     async def _fill_chunk(self, ids: Sequence[MemoryId]) -> None:
         async with self.store.reading() as tx:
             near = await surroundings(tx, ids)
-            embedder = (await self.models.serving(tx)).embedder
-            present = {v.memory_id: v for v in await tx.embeddings.of(ids, embedder.model.id)}
+            served = await self.models.serving(tx)
+            present = await _present(tx, ids, served)
         tasks = []
         for id in ids:
             memory = near.memories.get(id)
             if memory is None:
                 continue
-            stored = present.get(id)
-            if stored is None or stored.own is None:
-                tasks.append(EmbeddingTask(id, memory.namespace, Role.OWN, memory.version))
-            if near.context_of(id) is not None and (stored is None or stored.context is None):
-                tasks.append(EmbeddingTask(id, memory.namespace, Role.CONTEXT, memory.version))
-        await self._compute(tasks, near, embedder)
+            needed = set(served.roles) - present.get(id, set())
+            if near.context_of(id) is None:
+                needed.discard(Role.CONTEXT)
+            tasks += [
+                EmbeddingTask(id, memory.namespace, role, memory.version) for role in sorted(needed)
+            ]
+        await self._compute(tasks, near, served)
 
     async def drain(self, *, limit: int, lease_seconds: float = 120.0) -> int:
         """Compute up to `limit` waiting vectors; return how many were claimed (0: nothing waits).
@@ -193,32 +231,43 @@ class Indexer:
                     break
             else:
                 return 0
+            # Another process keeps what this one cannot compute: it will see that it is missing.
+            beyond = [task for task in tasks if task.role not in known.roles]
+            if beyond:
+                await tx.embeddings.drop(beyond)
         async with self.store.reading() as tx:
             near = await surroundings(tx, list(dict.fromkeys(t.memory_id for t in tasks)))
-        await self._compute(tasks, near, known.embedder)
+        await self._compute(tasks, near, known)
         return len(tasks)
 
     async def _compute(
-        self, tasks: Sequence[EmbeddingTask], near: Surroundings, embedder: Embedder
+        self, tasks: Sequence[EmbeddingTask], near: Surroundings, model: Installed
     ) -> None:
-        """Embed the texts that `near` shows and store those that are still the live ones."""
-        texts: list[tuple[EmbeddingTask, str]] = []
-        for task in tasks:
+        """Read the texts that `near` shows and store what came of those that are still live."""
+        texts: dict[MemoryId, dict[Role, str]] = {}
+        for task in _in_roles(tasks, model.roles):
             text = self._text_of(task, near)
             if text is not None:
-                texts.append((task, text))
-        vectors = await embedder.embed_passages([text for _, text in texts]) if texts else []
-        computed = [
-            Embedding(
-                task.memory_id,
-                near.memories[task.memory_id].version,
-                task.role,
-                embedder.model.id,
-                text_hash(text),
-                vector,
-            )
-            for (task, text), vector in zip(texts, vectors, strict=True)
-        ]
+                texts.setdefault(task.memory_id, {})[task.role] = text
+        if not texts:
+            return
+        # One run gives the own vector and the states; contexts need not wait for it.
+        read = {
+            id: wanted.pop(Role.STATES) for id, wanted in texts.items() if Role.STATES in wanted
+        }
+        also = {id for id in read if texts[id].pop(Role.OWN, None) is not None}
+        left = [(id, role, text) for id, wanted in texts.items() for role, text in wanted.items()]
+        results, vectors = await asyncio.gather(
+            _read(model, list(read.values())), _embedded(model, [text for _, _, text in left])
+        )
+        computed: list[Computed] = []
+        for (id, text), (vector, states) in zip(read.items(), results, strict=True):
+            memory, hash = near.memories[id], text_hash(text)
+            computed.append(KeptStates(id, memory.version, model.model.id, hash, states))
+            if id in also:
+                computed.append(_embedding(memory, Role.OWN, model, text, vector))
+        for (id, role, text), vector in zip(left, vectors, strict=True):
+            computed.append(_embedding(near.memories[id], role, model, text, vector))
         await self._store(computed, near)
 
     @staticmethod
@@ -226,9 +275,9 @@ class Indexer:
         memory = near.memories.get(task.memory_id)
         if memory is None:
             return None
-        return own_text(memory) if task.role is Role.OWN else near.context_of(task.memory_id)
+        return near.context_of(task.memory_id) if task.role is Role.CONTEXT else own_text(memory)
 
-    async def _store(self, computed: list[Embedding], near: Surroundings) -> None:
+    async def _store(self, computed: list[Computed], near: Surroundings) -> None:
         if not computed:
             return
         async with self.store.writing() as tx:
@@ -244,16 +293,16 @@ class Indexer:
         await self.bus.publish(namespaces)
 
     @staticmethod
-    async def _still_live(tx: Transaction, computed: list[Embedding]) -> list[Embedding]:
-        """Keep the vectors whose text, neighbours included, has not changed meanwhile."""
+    async def _still_live(tx: Transaction, computed: list[Computed]) -> list[Computed]:
+        """Keep those whose text, neighbours included, has not changed meanwhile."""
         near = await surroundings(tx, list(dict.fromkeys(e.memory_id for e in computed)))
         fresh = []
         for embedding in computed:
             memory = near.memories.get(embedding.memory_id)
             if memory is None:
                 continue
-            own = embedding.role is Role.OWN
-            text = own_text(memory) if own else near.context_of(memory.id)
+            beside = embedding.role is Role.CONTEXT
+            text = near.context_of(memory.id) if beside else own_text(memory)
             if text is not None and text_hash(text) == embedding.input_hash:
                 fresh.append(embedding)
         return fresh

@@ -1,77 +1,27 @@
-"""Look after the store: compare projections with the truth, rebuild them, report on health."""
+"""Look after the store: queue what is missing, count what lags, report on health."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from application.comparing import CompareVectors
-from application.models import MODEL_SETTING, Models, Outside, requeue
+from application.models import REQUEUE_CHUNK, Models, Outside, requeue
+from application.steps import Steps, Unwatched
 from domain.errors import IndexUnavailable, SomaError, StoreUnavailable
+from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import (
     CanonicalStore,
     EventBus,
-    Finding,
-    MemoryGraph,
 )
+from domain.vector import MODEL_SETTING
 
-NAMESPACES_AT_ONCE = 100
-FINDINGS_MAX = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconcile:
-    """Compare everything derived with the canonical rows; without `check`, rebuild it too.
-
-    Indexes outside the store are rebuilt by the worker, from the beginning of every feed.
-    """
-
-    store: CanonicalStore
-    models: Models
-    graph: MemoryGraph
-    reindex: Reindex
-
-    async def __call__(self, *, check: bool) -> list[Finding]:
-        """Return what was not as it must be (of the indexes outside, the first thousand)."""
-        findings = await self.store.check()
-        async with self.store.reading() as tx:
-            outside = (await self.models.serving(tx)).outside
-        comparisons = [one.compare for one in outside]
-        for compare in comparisons:
-            findings += await self._differences(compare)
-        if not check:
-            for installed in self.models.installed:
-                await installed.gatherer.index.reset()
-            await self.graph.reset()
-            await self.reindex()
-            for compare in comparisons:
-                name = await compare.projection.open()
-                async with self.store.writing() as tx:
-                    await tx.projections.discard(name)
-        return findings
-
-    async def _differences(self, compare: CompareVectors) -> list[Finding]:
-        found: list[Finding] = []
-        name = await compare.projection.open()
-        after: Namespace | None = None
-        while True:
-            async with self.store.reading() as tx:
-                page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
-            for entry in page:
-                if await compare.is_far_behind(entry.path):
-                    found.append(Finding(name, f"{entry.path} is too far behind to be compared"))
-                async for id in compare(entry.path):
-                    found.append(Finding(name, f"memory {id} is not held as it should be"))
-                    if len(found) >= FINDINGS_MAX:
-                        return found
-            if len(page) < NAMESPACES_AT_ONCE:
-                return found
-            after = page[-1].path
+NAMESPACES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,29 +33,68 @@ class Reindex:
     bus: EventBus
     now: Callable[[], datetime]
 
-    async def __call__(self, model: str | None = None) -> int:
+    async def __call__(self, model: str | None = None, *, steps: Steps | None = None) -> int:
         """Return how many vectors wait now.
 
         `model` names the embedder to change to: it is filled beside the one that answers, and
         takes over when it lacks nothing. Raises `InvalidInput` when it cannot be used.
         """
-        if model is not None:
+        steps = steps or Unwatched()
+        begun = json.loads(steps.place) if steps.place else None
+        self.check(model)
+        there_are = await memories_there_are(self.store)
+        if model is not None and begun is None:
             await self._begin(self.models.named(model).model.id)
         async with self.store.reading() as tx:
             filled = (await self.models.state(tx)).filled
             first = await tx.namespaces.stats(None, limit=1)
-        for id in filled:
-            await requeue(self.store, id)
+        total = len(filled) * there_are
+        await self._look_through(filled, begun, total, steps)
         async with self.store.reading() as tx:
             waiting = [await tx.embeddings.pending(id) for id in filled]
         await self.bus.publish([entry.path for entry in first])
+        await steps.keep(None, done=total, total=total)
         return sum(waiting)
+
+    def check(self, model: str | None) -> None:
+        """Raise `InvalidInput` when this model cannot be changed to."""
+        if model is not None:
+            self.models.named(model)
+
+    async def _look_through(
+        self, filled: Sequence[str], begun: tuple[str, MemoryId] | None, total: int, steps: Steps
+    ) -> None:
+        """Queue what each model lacks, from where an interrupted run stopped."""
+        done = steps.done
+        for id in filled[filled.index(begun[0]) if begun and begun[0] in filled else 0 :]:
+
+            async def kept(after: MemoryId, model: str = id) -> None:
+                nonlocal done
+                done += REQUEUE_CHUNK
+                place = json.dumps([model, after])
+                await steps.keep(place, done=min(done, total), total=total)
+
+            after = MemoryId(begun[1]) if begun and begun[0] == id else None
+            await requeue(self.store, id, self.models.roles(id), after=after, kept=kept)
 
     async def _begin(self, id: str) -> None:
         async with self.store.writing() as tx:
             await tx.fences.take(MODEL_SETTING)
             state = (await self.models.state(tx)).towards(id, self.now())
             await tx.settings.set(MODEL_SETTING, state.encoded())
+
+
+async def memories_there_are(store: CanonicalStore) -> int:
+    """Count the live memories of all namespaces, from their counters."""
+    count = 0
+    after: Namespace | None = None
+    while True:
+        async with store.reading() as tx:
+            page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
+        count += sum(entry.memories for entry in page)
+        if len(page) < NAMESPACES_AT_ONCE:
+            return count
+        after = page[-1].path
 
 
 @dataclass(frozen=True, kw_only=True)

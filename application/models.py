@@ -10,18 +10,19 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from application.candidates import Gatherer
 from application.comparing import CompareVectors
 from domain.errors import EmbedderUnavailable, InvalidInput
 from domain.memory import MemoryId
-from domain.ports import CanonicalStore, Embedder, Transaction, VectorProjection
-from domain.vector import EmbeddingModel, Vector
+from domain.ports import CanonicalStore, Embedder, PassageReader, Transaction, VectorProjection
+from domain.vector import MODEL_SETTING, VECTORS, EmbeddingModel, Role, Vector
 
-MODEL_SETTING = "embedding_model"
 REQUEUE_CHUNK = 1000
 #: The name of the embedder that embeds nothing: callers give the vectors.
 GIVEN = "none"
+_STATES_CACHED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +78,34 @@ class Outside:
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """An embedding model that this process can use, under its name in the settings."""
+    """An embedding model that this process can use, under its name in the settings.
+
+    Where token states are kept for a reranker, `reader` gives them along with the own vectors.
+    """
 
     name: str
     embedder: Embedder
     gatherer: Gatherer
     outside: Sequence[Outside]
+    reader: PassageReader | None = None
 
     @property
     def model(self) -> EmbeddingModel:
         """Its identity; raises `EmbedderUnavailable` when it is not configured here."""
         return self.embedder.model
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What is computed of every memory."""
+        return VECTORS if self.reader is None else (*VECTORS, Role.STATES)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the store last said of the models in force: a guess at what it will say next."""
+
+    text: str | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +118,7 @@ class Models:
     configured: Installed
     others: Sequence[Installed]
     absent: Mapping[str, str]
+    heard: Heard = field(default_factory=Heard)
 
     @property
     def installed(self) -> tuple[Installed, ...]:
@@ -116,24 +135,45 @@ class Models:
     @staticmethod
     async def stored(tx: Transaction) -> ModelState | None:
         """Return what the store says, None when it has never been asked to embed."""
-        text = await tx.settings.get(MODEL_SETTING)
-        if text is None:
-            return None
-        # Stores of earlier versions hold the bare id.
-        return ModelState(**json.loads(text)) if text.startswith("{") else ModelState(text)
+        return _decoded(await tx.settings.get(MODEL_SETTING))
 
     async def serving(self, tx: Transaction) -> Installed:
         """Return the model that answers.
 
         If it is not installed here it is one that cannot be asked: words remain.
         """
-        active = (await self.state(tx)).active
+        return self._answering((await self.state(tx)).active)
+
+    async def guessed(self, store: CanonicalStore) -> Installed:
+        """Return the model that most probably answers: the one that did before.
+
+        Who goes on with it has to ask `told` afterwards.
+        """
+        if not self.heard.known and self.configured.name != GIVEN:
+            self.told(await store.glance(lambda tx: tx.settings.get(MODEL_SETTING)))
+        return self._answering(self._active(self.heard.text))
+
+    def told(self, text: str | None) -> Installed:
+        """Return the model that answers, given what the store says of the models in force."""
+        self.heard.text, self.heard.known = text, True
+        return self._answering(self._active(text))
+
+    def _active(self, text: str | None) -> str:
+        state = None if self.configured.name == GIVEN else _decoded(text)
+        return self.configured.model.id if state is None else state.active
+
+    def _answering(self, active: str) -> Installed:
         known = self.known(active)
         if known is not None:
             return known
         embedder = _Absent(active)
         gatherer = replace(self.configured.gatherer, embedder=embedder)
         return Installed(name=active, embedder=embedder, gatherer=gatherer, outside=())
+
+    def roles(self, id: str) -> tuple[Role, ...]:
+        """Return what a model computes of every memory, as far as this process knows."""
+        known = self.known(id)
+        return VECTORS if known is None else known.roles
 
     def known(self, id: str) -> Installed | None:
         """Return an installed model by its id."""
@@ -156,14 +196,30 @@ class Models:
         raise InvalidInput("model", f"must be one of {', '.join(names)}")
 
 
-async def requeue(store: CanonicalStore, model: str) -> None:
-    """Queue every vector of a model that is missing."""
-    after: MemoryId | None = None
+@lru_cache(maxsize=_STATES_CACHED)
+def _decoded(text: str | None) -> ModelState | None:
+    if text is None:
+        return None
+    # Stores of earlier versions hold the bare id.
+    return ModelState(**json.loads(text)) if text.startswith("{") else ModelState(text)
+
+
+async def requeue(
+    store: CanonicalStore,
+    model: str,
+    roles: Sequence[Role],
+    *,
+    after: MemoryId | None = None,
+    kept: Callable[[MemoryId], Awaitable[None]] | None = None,
+) -> None:
+    """Queue all that is missing of a model in these roles; `kept` is told how far that has come."""
     while True:
         async with store.writing() as tx:
-            after = await tx.embeddings.requeue(model, limit=REQUEUE_CHUNK, after=after)
+            after = await tx.embeddings.requeue(model, roles, limit=REQUEUE_CHUNK, after=after)
         if after is None:
             return
+        if kept is not None:
+            await kept(after)
 
 
 @dataclass(frozen=True, slots=True)

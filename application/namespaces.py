@@ -116,6 +116,8 @@ class EraseNamespace:
                 if not ids:
                     return erased
                 await self.erase.erase_all(tx, namespace, ids, actor=actor)
+            self.erase.known.drop(ids)
+            await self.erase.discard_copies(namespace)
             await self.bus.publish([namespace])
             erased += len(ids)
 

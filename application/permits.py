@@ -41,6 +41,10 @@ class Operation(StrEnum):
     PENDING = "pending"
     REINDEX = "reindex"
     RECONCILE = "reconcile"
+    BACKUP = "backup"
+    LIST_JOBS = "list_jobs"
+    SHOW_JOB = "show_job"
+    CANCEL_JOB = "cancel_job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ RULES: Mapping[Operation, Rule] = {
     Operation.PENDING: _OPERATOR,
     Operation.REINDEX: _OPERATOR,
     Operation.RECONCILE: _OPERATOR,
+    Operation.BACKUP: _OPERATOR,
+    Operation.LIST_JOBS: _OPERATOR,
+    Operation.SHOW_JOB: _OPERATOR,
+    Operation.CANCEL_JOB: _OPERATOR,
 }
 
 

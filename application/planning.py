@@ -56,6 +56,16 @@ class Plan:
         revised = {id: m for id, m in self.replaced.items() if text_changed(self.changed[id])}
         return {**self.added, **revised}
 
+    def divided(self, sizes: Sequence[int]) -> list[Plan]:
+        """Return the plan of each of several requests that were planned as one."""
+        parts, start = [], 0
+        for size in sizes:
+            chosen = slice(start, start + size)
+            part = replace(self, order=self.order[chosen], known=self.known[chosen])
+            parts.append(part)
+            start += size
+        return parts
+
     def receipt(self, request_hash: str) -> IdempotencyRecord:
         """Return what an idempotency key will stand for."""
         versions = tuple(self.memory(id).version for id in self.order)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.candidates import Gatherer, Search
+from application.candidates import Gathered, Gatherer, Search
 from application.models import Installed, Models
 from application.planning import checked_vector
 from application.reranking import Reranking, reranked
@@ -16,6 +16,7 @@ from domain.memory import check_time, checked_text
 from domain.namespace import Namespace, NamespacePolicy, root_of
 from domain.ports import CanonicalStore, MemoryGraph
 from domain.ranking import (
+    NEAR_DUPLICATE,
     Candidate,
     Tuning,
     context_block,
@@ -30,6 +31,7 @@ from domain.ranking import (
 from domain.recall import HOPS_MAX, Hit, RecallAnswer, RecallQuery
 
 QUERY_BYTES_MAX = 16 * 1024
+SWITCHES_MAX = 3
 EXPAND_FROM = 10
 EXPAND_LIMIT = 50
 BUDGET_TOKENS_MAX = 1_000_000
@@ -56,10 +58,8 @@ class Recall:
         """
         started = self.elapsed()
         self._check(query)
-        tuning, served = await self._tuning(query)
-        gatherer = served.gatherer
-        search, degraded = await self._prepare(query, served)
-        gathered = await gatherer.gather(search)
+        gatherer, search, gathered = await self._gathered(query)
+        tuning = self._tuning(query, gathered.standing.policy)
         pool = self._rank(gathered.pool, query, tuning)
         if query.expand:
             pool = await self._expand(pool, gatherer, search, query, tuning, within=within)
@@ -72,7 +72,7 @@ class Recall:
         return RecallAnswer(
             hits=hits,
             context=context,
-            degraded=(*degraded, *gathered.degraded, *unjudged),
+            degraded=(*search.degraded, *gathered.degraded, *unjudged),
             exact=gathered.exact,
             took_ms=(self.elapsed() - started) * 1000,
         )
@@ -87,6 +87,9 @@ class Recall:
             if len(query.text.encode()) > QUERY_BYTES_MAX:
                 raise InvalidInput("query", f"is longer than {QUERY_BYTES_MAX} bytes")
         check_time(query.as_of, "as_of")
+        if query.weights or query.signals:
+            # What the namespace says comes under it later; wrong names are refused before any work.
+            self._tuning(query, NamespacePolicy())
         if not 1 <= query.k <= self.k_max:
             raise InvalidInput("k", f"must be 1 to {self.k_max}")
         if not 0 <= query.expand <= HOPS_MAX:
@@ -100,22 +103,31 @@ class Recall:
         if query.wants_reranking and query.text is None:
             raise InvalidInput("rerank", "needs a query in words")
 
-    async def _tuning(self, query: RecallQuery) -> tuple[Tuning, Installed]:
-        """Return what applies to this question, and the one model that all of it is asked of."""
-        async with self.store.reading() as tx:
-            policy: NamespacePolicy = await tx.namespaces.policy(query.scope.namespace)
-            served = await self.models.serving(tx)
+    async def _gathered(self, query: RecallQuery) -> tuple[Gatherer, Search, Gathered]:
+        """Return the candidates, all of them asked of the one model that answers.
+
+        Which one that is comes with the candidates, so it is guessed first.
+        """
+        served = await self.models.guessed(self.store)
+        for remaining in reversed(range(SWITCHES_MAX)):
+            search = await self._prepare(query, served)
+            gathered = await served.gatherer.gather(search)
+            answering = self.models.told(gathered.standing.fact)
+            if answering.name == served.name or not remaining:
+                return served.gatherer, search, gathered
+            served = answering
+        raise AssertionError("the last round always returns")
+
+    def _tuning(self, query: RecallQuery, policy: NamespacePolicy) -> Tuning:
         asked = {} if query.rerank is None else {"rerank": query.rerank}
-        tuning = tuned(
+        return tuned(
             [(policy.weights, policy.signals), (query.weights, {**query.signals, **asked})],
             half_life_days=policy.half_life_days,
             now=query.as_of or self.now(),
+            unasked=() if self.reranking is None else self.reranking.signals,
         )
-        return tuning, served
 
-    async def _prepare(
-        self, query: RecallQuery, served: Installed
-    ) -> tuple[Search, tuple[str, ...]]:
+    async def _prepare(self, query: RecallQuery, served: Installed) -> Search:
         vector = None if query.vector is None else checked_vector(query.vector, served.model)
         moment = None if query.include_expired else query.as_of or self.now()
         filter = replace(query.filter, valid_at=moment)
@@ -166,7 +178,7 @@ class Recall:
         if not head[1:] or not tuning.weight("diversity"):
             return ranked
         likeness = await gatherer.likeness([candidate.memory.id for candidate in head])
-        if likeness is None:
+        if likeness is None or not _has_repeats(likeness):
             return ranked
         diversify(head, likeness, tuning)
         return ordered(ranked)
@@ -182,3 +194,8 @@ class Recall:
             if len(hits) == query.k:
                 break
         return tuple(hits)
+
+
+def _has_repeats(likeness: Sequence[Sequence[float]]) -> bool:
+    """Tell whether any two are alike enough to be looked at: mostly none are."""
+    return any(max(row[:index]) >= NEAR_DUPLICATE for index, row in enumerate(likeness) if index)

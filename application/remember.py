@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from application.indexing import Indexer
 from application.planning import Plan, Planner
 from application.sequencing import Sequencer
 from application.subtree import seen_from
+from application.tracing import current_trace
 from domain.draft import Draft, NewLink, Remembered, Wait
 from domain.errors import IdempotencyConflict, InvalidInput, MemoryNotFound, TooLarge
 from domain.events import EventType
@@ -51,18 +52,52 @@ class RememberBatch:
         within: Namespace | None = None,
     ) -> list[Remembered]:
         """Store drafts and return what became of each, in order; links reach `within` only."""
+        request = self.request(
+            drafts, wait=wait, actor=actor, idempotency_key=idempotency_key, within=within
+        )
+        return (await self.finished([request], await self.stored([request])))[0]
+
+    def request(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        wait: Wait,
+        actor: str,
+        idempotency_key: str | None,
+        within: Namespace | None = None,
+    ) -> Request:
+        """Return what is asked; raise `InvalidInput` for what no store needs to be asked about."""
         if not 1 <= len(drafts) <= self.batch_max:
             raise InvalidInput("memories", f"must hold 1 to {self.batch_max} memories")
-        request = Request(drafts, actor, check_idempotency_key(idempotency_key))
-        async with seen_from(self.store, within).writing() as tx:
-            plan = await self._replay(tx, request)
-            if plan is None:
-                plan = await self._record(tx, request, wait)
-        await self.bus.publish(plan.namespaces)
-        indexed = not plan.unindexed
-        if wait is Wait.INDEXED and plan.unindexed:
-            indexed = await self.indexer.fill(plan.unindexed)
-        return plan.results(indexed=indexed)
+        key = check_idempotency_key(idempotency_key)
+        return Request(drafts, actor, key, wait, current_trace(), within)
+
+    async def stored(self, requests: Sequence[Request]) -> list[Plan]:
+        """Store everything in one transaction, or nothing; return the plan of each request.
+
+        The requests have actor, subtree and wait in common, and no two of them the same content. A
+        refusal names `memories[i]`, counted over all of them.
+        """
+        async with seen_from(self.store, requests[0].within).writing() as tx:
+            plans = [await self._replay(tx, request) for request in requests]
+            new = [request for request, plan in zip(requests, plans, strict=True) if plan is None]
+            if new:
+                whole = await self._record(tx, new)
+                recorded = iter(whole.divided([len(request.drafts) for request in new]))
+                plans = [plan or next(recorded) for plan in plans]
+                await self._keep_keys(tx, requests, plans)
+        await self.bus.publish({path for plan in plans if plan for path in plan.namespaces})
+        return [plan for plan in plans if plan]
+
+    async def finished(
+        self, requests: Sequence[Request], plans: Sequence[Plan]
+    ) -> list[list[Remembered]]:
+        """Wait for what the requests wait for, all together; return the answer to each."""
+        missing = list(dict.fromkeys(id for plan in plans for id in plan.unindexed))
+        indexed = not missing
+        if missing and requests[0].wait is Wait.INDEXED:
+            indexed = await self.indexer.fill(missing)
+        return [plan.results(indexed=indexed) for plan in plans]
 
     async def _replay(self, tx: Transaction, request: Request) -> Plan | None:
         """Return the earlier answer of an idempotency key that was used before."""
@@ -85,35 +120,43 @@ class RememberBatch:
         ]
         return Plan.replayed([memories[id] for id in record.memory_ids], pending)
 
-    async def _record(self, tx: Transaction, request: Request, wait: Wait) -> Plan:
+    async def _keep_keys(
+        self, tx: Transaction, requests: Sequence[Request], plans: Sequence[Plan | None]
+    ) -> None:
+        """Note what each idempotency key stands for from now on."""
         at = self.now()
-        targets = await self._targets(tx, request.drafts)
-        locked = _namespaces(request.drafts) | {memory.namespace for memory in targets.values()}
+        for request, plan in zip(requests, plans, strict=True):
+            if request.key is not None and plan is not None and plan.namespaces:
+                receipt = plan.receipt(request.fingerprint)
+                await tx.idempotency.add(request.actor, request.key, receipt, at=at)
+
+    async def _record(self, tx: Transaction, requests: Sequence[Request]) -> Plan:
+        at, actor = self.now(), requests[0].actor
+        drafts = [draft for request in requests for draft in request.drafts]
+        targets = await self._targets(tx, drafts)
+        locked = _namespaces(drafts) | {memory.namespace for memory in targets.values()}
         sequencer = Sequencer(await tx.feed.lock(locked), at, self.new_event_id)
-        plan = await self.planner.plan(tx, request.drafts, at)
+        plan = await self.planner.plan(tx, drafts, at)
+        sequencer.traces = _traces(requests, plan)
         revised = list(plan.replaced)
         before = await tx.memories.session_places(revised) if revised else {}
         self._sequence(plan, sequencer)
         if plan.added:
-            await tx.memories.add(list(plan.added.values()), actor=request.actor)
+            await tx.memories.add(list(plan.added.values()), actor=actor)
         if plan.replaced:
-            await tx.memories.replace(list(plan.replaced.values()), actor=request.actor)
-        await self._link(tx, request.drafts, plan, targets, sequencer)
+            await tx.memories.replace(list(plan.replaced.values()), actor=actor)
+        await self._link(tx, drafts, plan, targets, sequencer)
         plan.unindexed = await self.indexer.refresh(
             tx,
             sequencer,
             rewritten=plan.rewritten(),
             given=frozenset(plan.vectors),
             once_beside=[e for p in before.values() for e in (p.previous, p.next) if e],
-            wait=wait,
+            wait=requests[0].wait,
         )
         if plan.vectors:
             await tx.embeddings.store(self.planner.given_embeddings(plan))
         await tx.feed.append(sequencer.events)
-        if request.key is not None:
-            await tx.idempotency.add(
-                request.actor, request.key, plan.receipt(request.fingerprint), at=at
-            )
         plan.namespaces = locked
         return plan
 
@@ -185,7 +228,7 @@ class RememberBatch:
 class Remember:
     """Store one memory. Raises as `RememberBatch` does, naming the bare field."""
 
-    batch: RememberBatch
+    batch: Callable[..., Awaitable[list[Remembered]]]
 
     async def __call__(
         self,
@@ -212,11 +255,14 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked, by whom, under which idempotency key."""
+    """What was asked, by whom, under which idempotency key, and as part of which trace."""
 
     drafts: Sequence[Draft]
     actor: str
     key: str | None
+    wait: Wait
+    trace: str | None
+    within: Namespace | None
 
     @property
     def fingerprint(self) -> str:
@@ -244,6 +290,12 @@ def check_idempotency_key(key: str | None) -> str | None:
             "Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
         )
     return key
+
+
+def _traces(requests: Sequence[Request], plan: Plan) -> dict[MemoryId, str | None]:
+    """Say which trace each memory belongs to."""
+    each = [request.trace for request in requests for _ in request.drafts]
+    return dict(zip(plan.order, each, strict=True))
 
 
 def _namespaces(drafts: Sequence[Draft]) -> set[Namespace]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from application.jobs import Progress
-from application.maintain import NAMESPACES_AT_ONCE
 from application.models import REQUEUE_CHUNK, Models
+from application.reconciling import NAMESPACES_AT_ONCE
+from application.steps import Steps
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore
@@ -22,10 +22,10 @@ class RepairVectorIndex:
     store: CanonicalStore
     models: Models
 
-    async def __call__(self, progress: Progress) -> int:
+    async def __call__(self, steps: Steps) -> int:
         """Return how many memories were mended."""
-        mended = 0
-        place = await progress.read()
+        mended, done = 0, steps.done
+        place = steps.place
         after = None if place is None else Namespace(place)
         while True:
             async with self.store.reading() as tx:
@@ -33,8 +33,9 @@ class RepairVectorIndex:
                 page = await tx.namespaces.stats(None, limit=NAMESPACES_AT_ONCE, after=after)
             for entry in page:
                 for outside in served.outside:
-                    mended += await outside.compare.repair(entry.path, progress.renew)
-                await progress.keep(entry.path)
+                    mended += await outside.compare.repair(entry.path, steps.renew)
+                done += 1
+                await steps.keep(entry.path, done=done)
             if len(page) < NAMESPACES_AT_ONCE:
                 return mended
             after = page[-1].path
@@ -47,14 +48,18 @@ class RequeueVectors:
     store: CanonicalStore
     models: Models
 
-    async def __call__(self, progress: Progress) -> int:
+    async def __call__(self, steps: Steps) -> int:
         """Return 0: what is queued shows in the number of waiting vectors."""
-        place = await progress.read()
+        place = steps.place
         after = None if place is None else MemoryId(place)
+        done = steps.done
         while True:
             async with self.store.writing() as tx:
                 active = (await self.models.state(tx)).active
-                after = await tx.embeddings.requeue(active, limit=REQUEUE_CHUNK, after=after)
+                after = await tx.embeddings.requeue(
+                    active, self.models.roles(active), limit=REQUEUE_CHUNK, after=after
+                )
             if after is None:
                 return 0
-            await progress.keep(after)
+            done += REQUEUE_CHUNK
+            await steps.keep(after, done=done)

@@ -18,12 +18,14 @@ class Repeating:
 
     What fails is reported and tried again, more slowly up to five seconds: whatever was down is
     used again soon after it returns, without anybody asking. `done` is told what each step did.
+    `rest` may come back early, when there is news.
     """
 
     step: Callable[[], Awaitable[int]]
     idle_seconds: float
     report: Callable[[SomaError], None]
     done: Callable[[int], None]
+    rest: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def __call__(self) -> None:
         """Run until cancelled."""
@@ -38,4 +40,4 @@ class Repeating:
                 self.report(error)
                 pause = patience
                 patience = min(patience * 2, RETRY_SECONDS_MAX)
-            await asyncio.sleep(pause)
+            await self.rest(pause)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from application.tracing import current_trace
 from domain.events import Event, EventType
 from domain.link import Link
-from domain.memory import Memory
+from domain.memory import Memory, MemoryId
 from domain.namespace import Namespace
 
 
@@ -22,6 +22,8 @@ class Sequencer:
         self._at = at
         self._new_event_id = new_event_id
         self.events: list[Event] = []
+        #: Which trace a memory belongs to, where it is not that of the present work.
+        self.traces: Mapping[MemoryId, str | None] = {}
 
     def note(self, memory: Memory, type: EventType, *, changed: tuple[str, ...] = ()) -> int:
         """Record what happened to a memory and return its sequence number."""
@@ -36,7 +38,7 @@ class Sequencer:
                 version=memory.version,
                 at=self._at,
                 changed=changed,
-                trace=current_trace(),
+                trace=self._trace(memory.id),
             )
         )
         return seq
@@ -57,10 +59,13 @@ class Sequencer:
                     at=self._at,
                     link_target=link.target,
                     link_type=link.type,
-                    trace=current_trace(),
+                    trace=self._trace(source.id),
                 )
             )
         return numbers[source.namespace]
+
+    def _trace(self, id: MemoryId) -> str | None:
+        return self.traces[id] if id in self.traces else current_trace()
 
     def next(self, namespace: Namespace) -> int:
         """Take the next number of a namespace."""

@@ -36,11 +36,17 @@ class Show:
     ) -> Memory:
         """Raise `MemoryNotFound` when unknown, forgotten, or not yet known then."""
         moment = check_time(known_at, "known_at")
-        async with seen_from(self.store, within).reading() as tx:
+        store = seen_from(self.store, within)
+        if moment is None:
+            live = await store.glance(lambda tx: tx.memories.get([id]))
+            if id not in live:
+                raise MemoryNotFound(id)
+            return live[id]
+        async with store.reading() as tx:
             memory = (await tx.memories.get([id])).get(id)
             if memory is None:
                 raise MemoryNotFound(id)
-            if moment is None or memory.updated_at <= moment:
+            if memory.updated_at <= moment:
                 return memory
             for entry in await tx.memories.history(id):
                 if entry.recorded_at <= moment:

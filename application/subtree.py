@@ -6,7 +6,7 @@ never was. Namespaces that a caller names are checked before (`application.permi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from domain.access import is_inside
@@ -14,7 +14,15 @@ from domain.events import Event
 from domain.link import Direction, Link
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, Scope
-from domain.ports import CanonicalStore, Feed, Finding, Links, Memories, Transaction
+from domain.ports import (
+    Answer,
+    CanonicalStore,
+    Feed,
+    Finding,
+    Links,
+    Memories,
+    Transaction,
+)
 
 
 def seen_from(store: CanonicalStore, within: Namespace | None) -> CanonicalStore:
@@ -36,6 +44,10 @@ class SubtreeStore:
     def writing(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a change."""
         return self._limited(self._store.writing())
+
+    async def glance(self, ask: Callable[[Transaction], Awaitable[Answer]], /) -> Answer:
+        """Ask one thing."""
+        return await self._store.glance(lambda tx: ask(SubtreeTransaction(tx, self._within)))
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the store does not answer."""
@@ -70,6 +82,8 @@ class SubtreeTransaction:
         self.projections = tx.projections
         self.fences = tx.fences
         self.keys = tx.keys
+        self.jobs = tx.jobs
+        self.erasures = tx.erasures
 
 
 class SubtreeMemories:
@@ -79,6 +93,7 @@ class SubtreeMemories:
         self._memories = memories
         self._within = within
         self.verify = memories.verify
+        self.standing = memories.standing
         self.find = memories.find
         self.find_ids = memories.find_ids
         self.not_erased = memories.not_erased

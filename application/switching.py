@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from application.models import (
-    MODEL_SETTING,
     REQUEUE_CHUNK,
     Installed,
     Models,
@@ -17,7 +16,10 @@ from application.models import (
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Transaction
+from domain.vector import MODEL_SETTING, Role
 
+#: The model whose token states are kept; empty: none are.
+STATES_SETTING = "token_states"
 #: Longer than any transaction or recall that may have begun before the switch.
 RETIRED = timedelta(seconds=60)
 #: An index outside the store that lacks no more than this adds it from the store when it answers.
@@ -55,7 +57,7 @@ class SwitchModel:
             if not await _is_filled(tx, model, names):
                 return
         # Whoever began to queue everything may have been killed before the end.
-        await requeue(self.store, model)
+        await requeue(self.store, model, known.roles)
         async with self.store.writing() as tx:
             await tx.fences.take(MODEL_SETTING)
             state = await self.models.state(tx)
@@ -65,7 +67,7 @@ class SwitchModel:
     async def _clear(self, model: str, active: str) -> None:
         """Remove the vectors of a model that is past, unless it has come back."""
         # A change that was under way when the filling began may have queued for the old one only.
-        await requeue(self.store, active)
+        await requeue(self.store, active, self.models.roles(active))
         after: MemoryId | None = None
         while True:
             async with self.store.writing() as tx:
@@ -119,7 +121,11 @@ class OpenModel:
     now: Callable[[], datetime]
 
     async def __call__(self) -> bool:
-        """Return True when vectors have to be computed that the store did not have."""
+        """Return True when something has to be computed that the store did not have."""
+        opened = await self._open()
+        return await self._open_states() or opened
+
+    async def _open(self) -> bool:
         model = self.models.configured.model.id
         async with self.store.reading() as tx:
             known = await self.models.stored(tx)
@@ -133,8 +139,21 @@ class OpenModel:
             await tx.settings.set(MODEL_SETTING, chosen.encoded())
         if model in before.filled:
             return False
-        await requeue(self.store, model)
+        await requeue(self.store, model, self.models.configured.roles)
         return True
+
+    async def _open_states(self) -> bool:
+        """Note whether token states are kept from now on, and queue those of earlier memories."""
+        configured = self.models.configured
+        kept = "" if configured.reader is None else configured.model.id
+        async with self.store.reading() as tx:
+            if (await tx.settings.get(STATES_SETTING) or "") == kept:
+                return False
+        if kept:
+            await requeue(self.store, kept, (Role.STATES,))
+        async with self.store.writing() as tx:
+            await tx.settings.set(STATES_SETTING, kept)
+        return bool(kept)
 
     def _after(self, state: ModelState, model: str) -> ModelState:
         if self.models.known(state.active) is None:

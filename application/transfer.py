@@ -1,4 +1,4 @@
-"""Carry memories out of a store and into another, one streamed pass each way."""
+"""Carry memories into a store, in one streamed pass."""
 
 from __future__ import annotations
 
@@ -7,82 +7,34 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.connect import both_ends
-from application.importing import Order, Tally
+from application.importing import Order
 from application.indexing import Indexer
 from application.planning import Planner
 from application.remember import RememberBatch, check_same_root
 from application.sequencing import Sequencer
+from application.steps import Steps, Unwatched
 from application.subtree import seen_from
+from application.tallying import Tally
 from domain.access import is_inside
 from domain.draft import Draft, Wait
 from domain.errors import DimensionMismatch, Forbidden, InvalidInput, NotFound, SomaError, TooLarge
 from domain.events import EventType
-from domain.filter import Filter
 from domain.link import Direction, Link, check_link_type, check_weight
 from domain.memory import Life, Limits, Memory, MemoryId, check_payload
-from domain.namespace import Namespace, Scope
-from domain.ports import GIVEN, CanonicalStore, Cursor, Embedding, EventBus, Transaction
+from domain.namespace import Namespace
+from domain.ports import GIVEN, CanonicalStore, Embedding, EventBus, Transaction
 from domain.revision import imported_memory
 from domain.transfer import (
     ExportedLink,
     ExportedMemory,
     ExportedVersion,
-    ExportRecord,
     ImportLine,
     ImportReport,
 )
 from domain.vector import EmbeddingModel, Role, Vector
 
-PAGE = 500
 BATCH = 500
 PRESENT_LINKS_MAX = 100_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """Stream every live memory of a scope with its versions, then the links, page by page."""
-
-    store: CanonicalStore
-    planner: Planner
-
-    async def __call__(
-        self, scope: Scope, *, vectors: bool = False, within: Namespace | None = None
-    ) -> AsyncIterator[ExportRecord]:
-        """Yield records; `vectors` adds each memory's own vector."""
-        after: Cursor | None = None
-        while True:
-            async with seen_from(self.store, within).reading() as tx:
-                page = await tx.memories.find(scope, Filter(), limit=PAGE, after=after)
-                records = await self._records(tx, page, vectors)
-            for record in records:
-                yield record
-            if len(page) < PAGE:
-                break
-            after = Cursor(page[-1].happened_at, page[-1].id)
-        last: tuple[str, str, str] | None = None
-        while True:
-            async with seen_from(self.store, within).reading() as tx:
-                links = await tx.links.page(scope, limit=PAGE, after=last)
-            for link in links:
-                yield ExportedLink(link)
-            if len(links) < PAGE:
-                return
-            last = (links[-1].source, links[-1].target, links[-1].type)
-
-    async def _records(
-        self, tx: Transaction, page: Sequence[Memory], vectors: bool
-    ) -> list[ExportRecord]:
-        own: dict[MemoryId, Vector | None] = {}
-        if vectors and page:
-            found = await tx.embeddings.of([m.id for m in page], (await self.planner.model(tx)).id)
-            own = {entry.memory_id: entry.own for entry in found}
-        records: list[ExportRecord] = []
-        for memory in page:
-            records.append(ExportedMemory(memory, own.get(memory.id)))
-            if memory.version > 1:
-                history = await tx.memories.history(memory.id)
-                records.extend(ExportedVersion(v) for v in history if v.version != memory.version)
-        return records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,21 +61,31 @@ class ImportLines:
         wait: Wait = Wait.STORED,
         actor: str,
         within: Namespace | None = None,
+        steps: Steps | None = None,
     ) -> ImportReport:
-        """Return how many lines were loaded, skipped, and wrong, as those outside `within` are."""
-        tally = Tally()
+        """Return how many lines were loaded, skipped, and wrong, in all runs of `steps`.
+
+        Lines that would go outside `within` are wrong. The lines begin after those that an
+        interrupted run has dealt with: see `Tally`.
+        """
+        steps = steps or Unwatched()
+        tally = Tally.read(steps.place)
         order = Order(wait, actor, within)
         batch: list[ImportLine] = []
         async for line in lines:
+            is_other = batch and type(line.record) is not type(batch[0].record)
+            if batch and line.record is not None and (len(batch) >= BATCH or is_other):
+                await self._load(batch, tally, order)
+                await steps.keep(tally.written(), done=tally.line)
+                batch = []
             if line.record is None:
                 tally.fail(line.number, line.error or "cannot be read")
-                continue
-            if batch and (len(batch) >= BATCH or type(line.record) is not type(batch[0].record)):
-                await self._load(batch, tally, order)
-                batch = []
-            batch.append(line)
+            else:
+                batch.append(line)
+            tally.line, tally.digest = line.number, line.digest
         if batch:
             await self._load(batch, tally, order)
+        await steps.keep(tally.written(), done=tally.line)
         return tally.report()
 
     async def _load(self, batch: list[ImportLine], tally: Tally, order: Order) -> None:

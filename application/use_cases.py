@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.forget import Erase, Forget
+from application.jobs import CancelJob, ListJobs, ShowJob
 from application.keys import CreateKey, ListKeys, RevokeKey
-from application.maintain import Diagnose, Pending, Reconcile, Reindex
+from application.maintain import Diagnose, Pending
 from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
 from application.recall import Recall
 from application.remember import Remember, RememberBatch
+from application.requesting_jobs import BackupAsJob, ReconcileAsJob, ReindexAsJob
 from application.revise import Revise
 from application.show import History, ListMemories, Show
-from application.transfer import Export, ImportLines
+from application.transferring import ExportAsJob, ImportAsJob
 from application.watch import Watch
 from domain.access import Principal
 
@@ -41,14 +43,18 @@ class UseCases:
     set_policy: SetPolicy
     erase_namespace: EraseNamespace
     watch: Watch
-    export: Export
-    import_lines: ImportLines
+    export: ExportAsJob
+    import_lines: ImportAsJob
     create_key: CreateKey
     list_keys: ListKeys
     revoke_key: RevokeKey
     diagnose: Diagnose
     pending: Pending
-    reindex: Reindex
-    reconcile: Reconcile
+    reindex: ReindexAsJob
+    reconcile: ReconcileAsJob
+    backup: BackupAsJob
+    list_jobs: ListJobs
+    show_job: ShowJob
+    cancel_job: CancelJob
     shown_settings: Mapping[str, object]
     confirm: Callable[[Principal], Awaitable[None]]

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from adapters.drawn_limits import DrawnRateLimiter
 from adapters.environment import load_settings
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.server import RedisServer
@@ -72,6 +73,8 @@ async def ways_in(
     doors = {"with a key": limited(access, 0), "with a key and a limit": limited(access, LIMIT)}
     if far is not None:
         doors["with a key and a limit in Redis"] = limited(access, LIMIT, far)
+        drawn = DrawnRateLimiter(far, time.perf_counter)
+        doors["the same, drawn in blocks"] = limited(access, LIMIT, drawn)
 
     async def bare() -> object:
         return await recall(question)

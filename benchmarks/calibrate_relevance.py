@@ -4,7 +4,9 @@ Relevance has to say whether a hit answers its question, whatever else came up. 
 of answerable questions among the hits (it does); the best hits of the same questions put to another
 conversation, and what came up far behind in their own (it does not; without the latter, a speaker's
 name alone would tell). Fitted by logistic regression, yes and no weighing the same; judged on the
-conversation left out. The constants go into `domain/ranking.py`.
+conversation left out. What it costs a hit that somebody else said it than the one asked about is
+fitted last, so that questions that name nobody are judged as if there were no such thing. The
+constants go into `domain/ranking.py`.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ FOREIGN_HITS = 3
 STEPS_MAX = 50
 EVIDENCE, FOREIGN, FAR, ADVERSARIAL = "evidence", "foreign", "far behind", "adversarial"
 SHARES = {EVIDENCE: 0.5, FOREIGN: 0.25, FAR: 0.25}
+NAMES = ("cosine", "coverage")
+FEATURES = {"cosine and words": (0, 1), "words only": (1,)}
 Floats = NDArray[np.float64]
 
 
@@ -42,6 +46,7 @@ class Hit:
     conversation: str
     cosine: float
     coverage: float
+    by_another: float
     kind: str
 
 
@@ -53,10 +58,10 @@ def ranked(pool: Pool) -> list[Candidate]:
     return ordered(pool.candidates)
 
 
-def shown(candidate: Candidate) -> tuple[float, float]:
-    """Return the two features: the better cosine, and the share of the question's words."""
+def shown(candidate: Candidate) -> tuple[float, float, float]:
+    """Return the features: the better cosine, the share of the question's words, who said it."""
     cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
-    return max(cosines), candidate.coverage
+    return max(cosines), candidate.coverage, float(candidate.by_another)
 
 
 async def examples(container: Container, conversations: Sequence[Conversation]) -> list[Hit]:
@@ -101,17 +106,35 @@ def fit(hits: Sequence[Hit], columns: Sequence[int]) -> Floats:
     return weights
 
 
+def by_another(hits: Sequence[Hit], columns: Sequence[int], weights: Floats) -> float:
+    """Return what is taken off where somebody else said it, the other weights being given."""
+    examples = [hit for hit in hits if hit.kind in SHARES]
+    known = _features(examples, columns) @ weights
+    others = np.array([hit.by_another for hit in examples])
+    answers = np.array([hit.kind == EVIDENCE for hit in examples], np.float64)
+    counts = Counter(hit.kind for hit in examples)
+    sizes = np.array([SHARES[hit.kind] / counts[hit.kind] for hit in examples]) * others
+    off = 0.0
+    for _ in range(STEPS_MAX):
+        likely = 1 / (1 + np.exp(-(known - off * others)))
+        off += float((sizes * (likely - answers)).sum() / (sizes * likely * (1 - likely)).sum())
+    return off
+
+
 def _features(hits: Sequence[Hit], columns: Sequence[int]) -> Floats:
     table = np.array([(hit.cosine, hit.coverage) for hit in hits])[:, list(columns)]
     return np.hstack([table, np.ones((len(hits), 1))])
 
 
-def judged(hits: Sequence[Hit], columns: Sequence[int], weights: Floats) -> dict[str, object]:
+def judged(
+    hits: Sequence[Hit], columns: Sequence[int], weights: Floats, off: float
+) -> dict[str, object]:
     """Return the area under the ROC curve, and what reaches some thresholds, by kind."""
-    likely = {
-        kind: 1 / (1 + np.exp(-_features([h for h in hits if h.kind == kind], columns) @ weights))
-        for kind in (EVIDENCE, FOREIGN, FAR, ADVERSARIAL)
-    }
+    likely = {}
+    for kind in (EVIDENCE, FOREIGN, FAR, ADVERSARIAL):
+        chosen = [hit for hit in hits if hit.kind == kind]
+        others = np.array([hit.by_another for hit in chosen])
+        likely[kind] = 1 / (1 + np.exp(off * others - _features(chosen, columns) @ weights))
     good, bad = likely[EVIDENCE], np.concatenate([likely[FOREIGN], likely[FAR]])
     row: dict[str, object] = {"AUC": 100 * float((good[:, None] > bad[None, :]).mean())}
     for threshold in (0.3, 0.5):
@@ -127,18 +150,23 @@ async def measure(options: argparse.Namespace) -> None:
         hits = await examples(container, conversations)
     rows: list[Mapping[str, object]] = []
     constants: list[Mapping[str, object]] = []
-    for title, columns in (("cosine and words", (0, 1)), ("words only", (1,))):
+    for title, columns in FEATURES.items():
         for name, others in left_out(conversations):
-            weights = fit([hit for hit in hits if hit.conversation in others], columns)
+            known = [hit for hit in hits if hit.conversation in others]
             held = [hit for hit in hits if hit.conversation == name]
-            rows.append({"features": title, "left out": name, **judged(held, columns, weights)})
+            weights = fit(known, columns)
+            off = by_another(known, columns, weights)
+            for speakers, taken in (("no", 0.0), ("yes", off)):
+                row = judged(held, columns, weights, taken)
+                rows.append({"features": title, "speakers": speakers, "left out": name, **row})
         weights = fit(hits, columns)
-        rows.append({"features": title, "left out": "none", **judged(hits, columns, weights)})
-        names = [("cosine", "coverage")[column] for column in columns]
+        off = by_another(hits, columns, weights)
+        names = [NAMES[column] for column in columns]
         values = dict(zip((*names, "bias"), weights.tolist(), strict=True))
         constants.append(
             {"features": title}
-            | {name: f"{values.get(name, 0.0):.3f}" for name in ("cosine", "coverage", "bias")}
+            | {name: f"{values.get(name, 0.0):.3f}" for name in (*NAMES, "bias")}
+            | {"by another": f"-{off:.3f}"}
         )
     report("Relevance of hits, percent", rows, as_json=options.json)
     report("Constants", constants, as_json=options.json)

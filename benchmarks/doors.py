@@ -21,15 +21,20 @@ from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.recall import RecallQuery
 
 ONE_NAMESPACE = "locomo/together"
+#: Storing is not what is measured, and the machine may be busy.
+PATIENT = {"embed_wait_seconds": 600.0}
 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How to ask: how many hits, with which weights, and whether they are judged again."""
+    """How to ask: how many hits, with which weights, and whether they are judged again.
+
+    `rerank` None leaves that to the defaults.
+    """
 
     k: int
     weights: Mapping[str, float]
-    rerank: bool = False
+    rerank: bool | None = None
 
 
 class Door(Protocol):
@@ -190,5 +195,7 @@ async def opened(
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        async with running(build(load_settings({}, {"data_dir": folder, **settings}))) as container:
+        async with running(
+            build(load_settings({}, {"data_dir": folder, **PATIENT, **settings}))
+        ) as container:
             yield InProcess(container)

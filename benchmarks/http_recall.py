@@ -1,27 +1,46 @@
 """How fast a server and the command line recall: `python benchmarks/http_recall.py`.
 
 A real server process over 5,000 memories, distinct questions, so that every one is embedded
-(target: p50 under 15 ms); then whole processes: `soma recall` on the warm data directory (target:
-under 1.5 s) and `soma --help` (target: under 0.3 s).
+(target: p50 under 15 ms); then 1, 8 and 32 clients that give a vector, beside the same web
+framework with nothing behind it (target: at least 800 recalls/s from 8 clients, HTTP adds at most
+1.5 ms at p50); then whole processes: `soma recall` on the warm data directory (target: under 1.5 s)
+and `soma --help` (target: under 0.3 s). `CPU` is the server's processor time for each request.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
+import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from benchmarks.measuring import percentile, report, serving, soma_command, soma_environment
+from benchmarks.engine_recall import unit_rows
+from benchmarks.http_load import loaded, request
+from benchmarks.measuring import (
+    Server,
+    await_ready,
+    percentile,
+    report,
+    serving,
+    soma_command,
+    soma_environment,
+)
 from benchmarks.texts import questions, remarks
 
 NAMESPACE = "benchmark"
 BATCH = 500
 SESSION_TURNS = 20
+CLIENTS = (1, 8, 32)
+JSON = {"Content-Type": "application/json"}
 
 
 def fill(client: httpx.Client, texts: list[str]) -> None:
@@ -65,6 +84,54 @@ def http_times(client: httpx.Client, count: int) -> list[dict[str, object]]:
     ]
 
 
+def concurrent(server: Server, bodies: Sequence[bytes], name: str) -> list[dict[str, object]]:
+    """Ask with 1, 8 and 32 clients at once."""
+    requests = [request(server.url, "/v1/recall", body) for body in bodies]
+    loaded(server.url, requests[: len(requests) // 4], 4)
+    rows: list[dict[str, object]] = []
+    for clients in CLIENTS:
+        before = server.cpu_seconds()
+        load = loaded(server.url, requests, clients)
+        spent = server.cpu_seconds() - before
+        rows.append(
+            {
+                "recall, vector given": name,
+                "clients": clients,
+                "recalls/s": load.rate,
+                "p50 ms": f"{percentile(load.times, 0.5):.2f}",
+                "p95 ms": f"{percentile(load.times, 0.95):.2f}",
+                "CPU ms": f"{1000 * spent / len(requests):.2f}",
+            }
+        )
+    return rows
+
+
+def given_vectors(count: int) -> list[bytes]:
+    """Make up questions by vectors of the default model's dimension."""
+    rows = unit_rows(count, seed=5)
+    texts = [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in rows]
+    return [json.dumps({"vector": text, "namespace": NAMESPACE}).encode() for text in texts]
+
+
+@contextmanager
+def bare(answer_bytes: int) -> Iterator[Server]:
+    """Serve answers of that length with nothing behind them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    script = str(Path(__file__).with_name("bare_server.py"))
+    process = subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, script, str(port), str(answer_bytes)], env=soma_environment()
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await_ready(url, process)
+        yield Server(url, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def process_times(name: str, arguments: list[str], runs: int) -> dict[str, object]:
     """Run a command several times and return the seconds of the whole process."""
     times = []
@@ -94,7 +161,13 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         fill(client, texts)
         rows: list[Mapping[str, object]] = [*http_times(client, options.queries)]
         report(f"Recall over HTTP, {options.memories} memories", rows, as_json=options.json)
+        bodies = given_vectors(options.loaded)
+        answer_bytes = len(client.post("/v1/recall", content=bodies[0], headers=JSON).content)
+        crowd = concurrent(server, bodies, "Soma")
         report("Server", [{"resident MB": server.resident_mb()}], as_json=options.json)
+    with bare(answer_bytes) as server:
+        crowd += concurrent(server, bodies, "the web framework alone")
+    report("Clients at once", crowd, as_json=options.json)
     recall = ["recall", questions(1, seed=5)[0], "--data", str(folder), "--namespace", NAMESPACE]
     rows = [
         process_times("soma recall (embedded)", recall, options.runs),
@@ -110,6 +183,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="keep the memories here between runs")
     parser.add_argument("--memories", type=int, default=5000)
     parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--loaded", type=int, default=2000, help="recalls per number of clients")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     options = parser.parse_args()

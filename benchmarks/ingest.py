@@ -1,7 +1,8 @@
 """How fast memories come in: `python benchmarks/ingest.py`.
 
 `wait=indexed` against the same embed calls alone, taken in turns in one process (target: 85 %);
-`wait=stored` over HTTP into a real server (target: 3,000 memories/s); and how fast that server
+single stores from several clients at once, who share transactions; `wait=stored` over HTTP into a
+real server (target: 3,000 memories/s); and how fast that server
 recalls while it embeds the backlog and afterwards (target: at most 2 times as long).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import tempfile
 import time
@@ -20,7 +22,9 @@ import httpx
 from dependency_injector import providers
 
 from adapters.environment import load_settings
-from benchmarks.measuring import percentile, report, serving
+from benchmarks.engine_recall import unit_rows
+from benchmarks.http_load import loaded, request
+from benchmarks.measuring import Server, percentile, report, serving
 from benchmarks.texts import questions, remarks
 from container import build, running
 from domain.draft import Draft, Wait
@@ -29,6 +33,8 @@ from domain.ports import Embedder
 from domain.vector import EmbeddingModel, Vector
 
 NAMESPACE = "benchmark"
+SINGLES = "singles"
+CLIENTS = (1, 8, 32)
 SESSION_TURNS = 20
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -141,6 +147,31 @@ def stored_rate(client: httpx.Client, count: int, batch: int) -> dict[str, objec
     return {"measure": "wait=stored, HTTP", "memories": count, "memories/s": count / seconds}
 
 
+def single_rates(server: Server, count: int) -> list[dict[str, object]]:
+    """Store one memory a request, vectors given, from 1, 8 and 32 clients at once."""
+    rows: list[dict[str, object]] = []
+    texts = remarks(len(CLIENTS) * count, seed=9)
+    vectors = [base64.b64encode(row.tobytes()).decode() for row in unit_rows(count, seed=9)]
+    for turn, clients in enumerate(CLIENTS):
+        requests = []
+        for text, vector in zip(texts[turn * count :], vectors, strict=False):
+            body = {"content": text, "namespace": SINGLES, "vector": vector}
+            requests.append(request(server.url, "/v1/memories", json.dumps(body).encode()))
+        before = server.cpu_seconds()
+        load = loaded(server.url, requests, clients)
+        spent = server.cpu_seconds() - before
+        rows.append(
+            {
+                "one memory a request": f"{clients} clients",
+                "memories/s": load.rate,
+                "p50 ms": percentile(load.times, 0.5),
+                "p95 ms": percentile(load.times, 0.95),
+                "CPU ms": f"{1000 * spent / count:.2f}",
+            }
+        )
+    return rows
+
+
 def pending(client: httpx.Client) -> int:
     """Return how many vectors the server still has to compute."""
     answer = client.get(f"/v1/namespaces/{NAMESPACE}").raise_for_status()
@@ -198,6 +229,7 @@ def measure(options: argparse.Namespace) -> None:
         serving(Path(folder)) as server,
         httpx.Client(base_url=server.url, timeout=120) as client,
     ):
+        report("Ingest, singles", single_rates(server, options.singles), as_json=options.json)
         rows = [stored_rate(client, options.stored, options.stored_batch)]
         report("Ingest, wait=stored", rows, as_json=options.json)
         report("Recall", backlog(client, options.recalls), as_json=options.json)
@@ -211,6 +243,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stored", type=int, default=6000, help="memories over HTTP")
     parser.add_argument("--stored-batch", type=int, default=500)
+    parser.add_argument("--singles", type=int, default=500, help="per number of clients")
     parser.add_argument("--recalls", type=int, default=200)
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     measure(parser.parse_args())

@@ -76,8 +76,7 @@ async def measure(options: argparse.Namespace) -> None:
             for c in conversations
         ]
     how = How(options.k, options.weights)
-    reranker = "late" if options.rerank else "none"
-    async with opened(options.url, options.key, options.data, reranker=reranker) as way:
+    async with opened(options.url, options.key, options.data) as way:
         door = Together(way) if options.together else way
         ingested = await ingest(door, conversations)
         asked = await ask(door, conversations, how)
@@ -85,7 +84,7 @@ async def measure(options: argparse.Namespace) -> None:
         report("LoCoMo recall, percent", rows, as_json=options.json)
         report("LoCoMo speed", [{**ingested, **_speed(asked)}], as_json=options.json)
         if options.rerank:
-            await _rerank(door, conversations, how, asked, as_json=options.json)
+            await _rerank(door, conversations, how, as_json=options.json)
         if options.ablate:
             names = options.ablate if options.ablate != ["all"] else list(WEIGHTS)
             rows = [{"without": "-", **scores(asked)}]
@@ -97,24 +96,24 @@ async def measure(options: argparse.Namespace) -> None:
 
 
 async def _rerank(
-    door: Door, conversations: Sequence[Conversation], how: How, off: list[Asked], *, as_json: bool
+    door: Door, conversations: Sequence[Conversation], how: How, *, as_json: bool
 ) -> None:
-    """Ask again with the reranker and compare with `off`.
+    """Ask with and without the reranker, and compare.
 
-    It has read nothing at first. The runs that are only timed end in words of their own, so that
-    no question was embedded before; off and on take turns, so that both see the same machine.
+    The runs that are timed end in words of their own, so that no question was embedded before; off
+    and on take turns, so that both see the same machine.
     """
-    on = replace(how, rerank=True)
-    first = await ask(door, _ending(conversations, "Tell me."), on)
-    judged = await ask(door, conversations, on)
+    how, on = replace(how, rerank=False), replace(how, rerank=True)
+    off, judged = await ask(door, conversations, how), await ask(door, conversations, on)
     plain, later = [], []
     for conversation in conversations:
         for question in conversation.questions:
             one = replace(conversation, questions=(question,))
             plain += await ask(door, _ending([one], "Say it."), how)
             later += await ask(door, _ending([one], "Name it."), on)
-    rows = [{"questions": name, **row} for name, row in score_groups(judged).items()]
-    report("LoCoMo recall with the reranker, percent", rows, as_json=as_json)
+    for name, answered in (("without", off), ("with", judged)):
+        rows = [{"questions": group, **row} for group, row in score_groups(answered).items()]
+        report(f"LoCoMo recall {name} the reranker, percent", rows, as_json=as_json)
     answerable = [a.question.category in ANSWERABLE for a in off]
     gains = {
         "all questions": gain(off, judged),
@@ -122,7 +121,7 @@ async def _rerank(
     }
     rows = [{"questions": name, **row} for name, row in gains.items()]
     report("Paired gain of the reranker, points [95 % interval]", rows, as_json=as_json)
-    runs = {"on, nothing read yet": first, "off, in turns": plain, "on, in turns": later}
+    runs = {"off, in turns": plain, "on, in turns": later}
     rows = [{"reranker": name, **_speed(run)} for name, run in runs.items()]
     report("Speed of the reranker", rows, as_json=as_json)
 
@@ -152,7 +151,7 @@ def main() -> None:
     parser.add_argument("--weights", type=json.loads, default={}, help="such as '{\"date\": 0.4}'")
     parser.add_argument("--ablate", nargs="+", metavar="SIGNAL", help="parts to leave out, or all")
     parser.add_argument("--together", action="store_true", help="all in one namespace")
-    parser.add_argument("--rerank", action="store_true", help="compare with the reranker on")
+    parser.add_argument("--rerank", action="store_true", help="compare with it off and on")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     asyncio.run(measure(parser.parse_args()))
 

@@ -91,6 +91,11 @@ class Server:
                 return int(line.split()[1]) / 1024
         raise SystemExit("this system does not tell the memory of a process")
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far by all threads (Linux)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def soma_command(*arguments: str) -> list[str]:
     """Return the command line of the console script of this environment, or of this checkout."""
@@ -119,14 +124,15 @@ def serving(data_dir: Path, **settings: str) -> Iterator[Server]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        _await_ready(url, process)
+        await_ready(url, process)
         yield Server(url, process.pid)
     finally:
         process.terminate()
         process.wait(_STOP_SECONDS)
 
 
-def _await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers; leave when its process has ended."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

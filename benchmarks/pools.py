@@ -60,7 +60,7 @@ async def gather_pools(
     pools = []
     for conversation in asked:
         for question in conversation.questions:
-            search, _ = await gatherer.prepare(
+            search = await gatherer.prepare(
                 question.text, None, scope, Filter(valid_at=datetime.now(UTC)), WANTED
             )
             gathered = await gatherer.gather(search)

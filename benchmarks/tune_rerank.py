@@ -1,7 +1,8 @@
 """How much should a reranker count? `python benchmarks/tune_rerank.py FOLDER`.
 
 Every question's best candidates are judged once. Then the weight of the judgement, and what is
-left of `semantic` beside it, are chosen on all conversations but one and scored on that one.
+left of `lexical` and `semantic` beside it, are chosen on all conversations but one and scored on
+that one.
 """
 
 from __future__ import annotations
@@ -23,27 +24,28 @@ from benchmarks.measuring import report
 from benchmarks.pools import Pool, gather_pools, left_out, stored
 from benchmarks.tune_weights import NAMES, Example, example, score
 from domain.ranking import WEIGHTS, min_max
-from domain.reranking import RERANKED, SEMANTIC_LEFT, passages
+from domain.reranking import OWN_LEFT, RERANKED
 
+OWN = frozenset({"lexical", "semantic"})
 RERANK_WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
-LEFT = (1.0, 5 / 7, 4 / 7, SEMANTIC_LEFT, 2 / 7, 1 / 7, 0.0)
+LEFT = (1.0, 5 / 7, OWN_LEFT, 3 / 7, 2 / 7)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How much the judgement counts, and how much of `semantic` stays."""
+    """How much the judgement counts, and how much of `lexical` and `semantic` stays."""
 
     rerank: float
     left: float
 
     def weights(self) -> NDArray[np.float64]:
         """Return the weights of all parts, the judgement last."""
-        values = [WEIGHTS[name] * (self.left if name == "semantic" else 1) for name in NAMES]
+        values = [WEIGHTS[name] * (self.left if name in OWN else 1) for name in NAMES]
         return np.array([*values, self.rerank])
 
 
 OFF = Choice(0.0, 1.0)
-PRESENT = Choice(WEIGHTS["rerank"], SEMANTIC_LEFT)
+PRESENT = Choice(WEIGHTS["rerank"], OWN_LEFT)
 
 
 async def judged(pool: Pool, reranking: Reranking) -> Example:
@@ -54,9 +56,7 @@ async def judged(pool: Pool, reranking: Reranking) -> Example:
     head = [candidates[index] for index in order[:RERANKED]]
     column = np.zeros((len(candidates), 1))
     if head:
-        async with reranking.store.reading() as tx:
-            places = await tx.memories.session_places([one.memory.id for one in head])
-        scores = await reranking.reranker.scores(pool.question.text, passages(head, places))
+        scores = await reranking.reranker.scores(pool.question.text, await reranking.read(head))
         column[order[:RERANKED], 0] = min_max(scores)
     return replace(plain, parts=np.hstack([plain.parts, column]))
 

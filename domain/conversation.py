@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 
+from domain.dates import MONTHS, Days, days_named, month_days
 from domain.memory import Memory
 
 _ASKS_WHEN = re.compile(
@@ -22,26 +23,19 @@ _TIME_WORDS = re.compile(
     r"|january|february|march|april|may|june|july|august|september|october|november|december"
     r"|spring|summer|autumn|fall|winter|birthday|anniversary|(19|20)\d\d)\b"
 )
-_MONTH_NAMES = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
-_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
-_MONTH = re.compile(r"\b(" + "|".join(_MONTHS) + r")\b")
+_MONTH = re.compile(r"\b(" + "|".join(MONTHS) + r")\b")
 _YEAR = re.compile(r"\b((?:19|20)\d\d)\b")
 _DAY = re.compile(r"\b([0-3]?\d)(?:st|nd|rd|th)?\b")
 DAYS_IN_MONTH_MAX = 31
 SOON_DAYS = 10
+#: What it counts that a memory tells of the days asked for, whenever it was said.
+TOLD = 0.5
+#: A longer time is no day that people speak of shortly after.
+FEW_DAYS = 7
+#: How far a text is searched for days, in characters.
+READ_MAX = 4096
+#: What tells of a longer time tells of none of its days in particular.
+WHOLE = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,25 @@ class NamedDate:
     year: int | None
     month: int | None
     day: int | None
+
+    def nearest(self, moment: date) -> Days | None:
+        """Return the days it may mean, those nearest to a moment; None where no calendar has it."""
+        years = (
+            (moment.year - 1, moment.year, moment.year + 1) if self.year is None else [self.year]
+        )
+        found = [days for year in years if (days := self._in(year)) is not None]
+        return min(found, key=lambda days: abs(days.first - moment), default=None)
+
+    def _in(self, year: int) -> Days | None:
+        try:
+            if self.month is None:
+                return Days(date(year, 1, 1), date(year, 12, 31))
+            if self.day is None:
+                return month_days(year, self.month)
+            day = date(year, self.month, self.day)
+        except ValueError:
+            return None
+        return Days(day, day)
 
 
 def asks_when(question: str) -> bool:
@@ -79,44 +92,59 @@ def named_speaker(question: str, actors: Iterable[str]) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def named_date(question: str) -> NamedDate | None:
-    """Return the date a question names: at least a month or a year."""
+def named_date(question: str, today: date) -> NamedDate | Days | None:
+    """Return the date a question names: at least a month or a year, or days such as last week."""
     lowered = question.lower()
     month = _MONTH.search(lowered)
     year = _YEAR.search(lowered)
     if month and month.group() == "may" and not (year or _DAY.search(lowered)):
         month = None  # "may" is more often a verb
     if not month and not year:
-        return None
+        return next(iter(days_named(question, today)), None)
     day = _DAY.search(lowered) if month else None
     number = int(day.group(1)) if day else 0
     return NamedDate(
         year=int(year.group()) if year else None,
-        month=_MONTHS[month.group()] if month else None,
+        month=MONTHS[month.group()] if month else None,
         day=number if 1 <= number <= DAYS_IN_MONTH_MAX else None,
     )
 
 
-def date_match(date: NamedDate, occurred_at: datetime | None) -> float:
-    """Say how well a memory's time fits a named date (0 to 1).
+def date_match(asked: NamedDate | Days, memory: Memory) -> float:
+    """Say how well a memory fits the date of a question (0 to 1): by its time or by what it tells.
 
     People speak of a day on it or shortly after: 1 on the day and the next, 0.5 within ten days
-    after, 0.2 in the rest of the month; 0.5 where only a month or a year is named.
+    after, 0.2 in the rest of the month; 0.5 where more than a few days are asked for. 0.5 as well
+    for what names these days itself, whenever it was said: "yesterday" is the day before.
     """
-    if occurred_at is None:
+    if memory.occurred_at is None:
         return 0.0
-    if date.year is not None and occurred_at.year != date.year:
+    said = memory.occurred_at.date()
+    days = asked if isinstance(asked, Days) else asked.nearest(said)
+    if days is None:
         return 0.0
-    if date.month is None:
-        return 0.5
-    if occurred_at.month != date.month:
-        return 0.0
-    if date.day is None:
-        return 0.5
-    after = occurred_at.day - date.day
-    if 0 <= after <= 1:
+    match = _said_about(days, said)
+    content = memory.content[:READ_MAX]
+    if match >= TOLD or not tells_time(content):
+        return match
+    tells = any(_tells_of(asked, told) for told in days_named(content, said))
+    return TOLD if tells else match
+
+
+def _said_about(days: Days, said: date) -> float:
+    if days.count > FEW_DAYS:
+        return 0.5 if days.first <= said <= days.last else 0.0
+    after = (said - days.last).days
+    if days.first <= said and after <= 1:
         return 1.0
-    return 0.5 if 1 < after <= SOON_DAYS else 0.2
+    if 1 < after <= SOON_DAYS:
+        return 0.5
+    return 0.2 if (said.year, said.month) == (days.last.year, days.last.month) else 0.0
+
+
+def _tells_of(asked: NamedDate | Days, told: Days) -> bool:
+    days = asked if isinstance(asked, Days) else asked.nearest(told.first)
+    return days is not None and (days.holds(told) or (days.meets(told) and told.count <= WHOLE))
 
 
 def session_key(memory: Memory) -> tuple[str, str, str] | None:

@@ -7,14 +7,19 @@ SomaError
 │   ├── MemoryNotFound
 │   ├── NamespaceNotFound
 │   ├── LinkNotFound
-│   └── PathNotFound
+│   ├── PathNotFound
+│   └── JobNotFound
 ├── Conflict
 │   ├── VersionConflict          somebody else changed the memory first
 │   ├── LockLost                 somebody else took the job over
-│   └── IdempotencyConflict      the key was used with another request
+│   ├── IdempotencyConflict      the key was used with another request
+│   ├── JobCancelled             somebody asked for the end of the job
+│   ├── JobWaits                 the job is queued behind another of its kind
+│   └── StoreNotEmpty            a restore would replace what is there
 ├── AccessDenied                 no valid key
 ├── TooLarge                     a configured limit is exceeded
 ├── Unavailable                  something outside does not answer
+│   ├── Overloaded               too many requests at once: nothing was begun
 │   ├── StoreUnavailable
 │   │   └── ChangeCollided        two changes got in each other's way: this one left no trace
 │   ├── EmbedderUnavailable
@@ -26,6 +31,7 @@ SomaError
 │   ├── DataDirectoryBusy
 │   ├── DataDirectoryNewer
 │   └── DataDirectoryCorrupt
+├── BackupDamaged                a backup is not what was written
 └── ConfigurationError
 """
 
@@ -113,6 +119,14 @@ class PathNotFound(NotFound):
         super().__init__(f"no path from {source} to {target}")
 
 
+class JobNotFound(NotFound):
+    """No such job."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no job {job_id}")
+        self.job_id = job_id
+
+
 class Conflict(SomaError):
     """The request contradicts the present state."""
 
@@ -139,6 +153,26 @@ class LockLost(Conflict):
     def __init__(self, name: str) -> None:
         super().__init__(f"the lock {name!r} was taken over")
         self.name = name
+
+
+class JobCancelled(Conflict):
+    """The job was cancelled while it ran."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"the job {job_id} was cancelled")
+        self.job_id = job_id
+
+
+class JobWaits(Conflict):
+    """Another job of the same kind runs; this one follows it."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"the job {job_id} waits for another of its kind to end")
+        self.job_id = job_id
+
+
+class StoreNotEmpty(Conflict):
+    """A restore would replace what the store holds."""
 
 
 class AccessDenied(SomaError):
@@ -185,6 +219,10 @@ class Unavailable(SomaError):
     """Something Soma depends on does not answer."""
 
 
+class Overloaded(Unavailable):
+    """More requests at once than the process takes in; nothing of this one was begun."""
+
+
 class StoreUnavailable(Unavailable):
     """The canonical store does not answer."""
 
@@ -227,6 +265,21 @@ class DataDirectoryNewer(DataDirectoryError):
 
 class DataDirectoryCorrupt(DataDirectoryError):
     """The database in the data directory is damaged."""
+
+
+class BackupDamaged(SomaError):
+    """A backup is incomplete, changed, or of an unknown format."""
+
+
+class LanguageMismatch(SomaError):
+    """The memories were analysed in another language than the settings name."""
+
+    def __init__(self, stored: str, named: str) -> None:
+        """Both languages by their names in the settings."""
+        super().__init__(
+            f"the memories are analysed as {stored}, SOMA_LANGUAGE says {named}: set it back, or"
+            f" stop every process and run `soma reconcile` with SOMA_LANGUAGE={named}"
+        )
 
 
 class ConfigurationError(SomaError):

@@ -101,7 +101,7 @@ class FieldScorer:
 
     def bm25(self, document: TermCounts) -> float:
         """Score one document."""
-        if not self.average:
+        if not self.average or not document.counts:
             return 0.0
         saturation = K1 * (1 - B + B * document.length / self.average)
         score = 0.0
@@ -113,6 +113,8 @@ class FieldScorer:
 
     def coverage(self, document: TermCounts) -> float:
         """Return the idf-weighted share of the question's terms that the document holds."""
+        if not document.counts:
+            return 0.0
         found = sum(weight for term, weight in self.weights.items() if document.counts.get(term))
         return found / self.total_weight if self.total_weight else 0.0
 

@@ -6,20 +6,33 @@ and raises `StoreUnavailable` or `EmbedderUnavailable` when nothing answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from domain.access import ApiKey
+from domain.backup import Manifest, StoreFacts
 from domain.events import Event, FeedPosition
 from domain.filter import Filter
+from domain.job import Job, JobCount, JobKind, JobState
 from domain.lexical import AnalysedText, LexicalEvidence
 from domain.link import Direction, Link
-from domain.memory import Life, Memory, MemoryId, MemoryVersion
+from domain.memory import Kind, Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope
-from domain.vector import EmbeddingModel, Role, Vector
+from domain.vector import EmbeddingModel, Role, TokenStates, Vector
+
+Answer = TypeVar("Answer")
 
 # --- The canonical store: one place of truth, one transaction per change -------------------------
 
@@ -30,6 +43,35 @@ class Verified:
 
     memories: Mapping[MemoryId, Memory]
     position: FeedPosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a reader holds of candidates, by version (0: nothing).
+
+    The `sure` ones were live in the scope, at that version, when its feeds stood at `seen_at`.
+    """
+
+    sure: Mapping[MemoryId, int]
+    others: Mapping[MemoryId, int]
+    seen_at: FeedPosition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a scope stands against a claim, and what is in force there.
+
+    `versions` are those of the candidates that live in the scope; of the `sure` ones only where the
+    feeds do not stand at `seen_at` any more. `changed` holds those whole whose version is not the
+    one that was claimed. `policy` is that of the scope's own namespace, `fact` the setting asked
+    for.
+    """
+
+    position: FeedPosition
+    versions: Mapping[MemoryId, int]
+    changed: Mapping[MemoryId, Memory]
+    policy: NamespacePolicy
+    fact: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +98,9 @@ class Memories(Protocol):
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
         """Return those of `ids` that are live, in scope and pass, with the scope's heads."""
+
+    async def standing(self, scope: Scope, claim: Claim, /, *, fact: str) -> Standing:
+        """Hold a claim against the store, together with the scope's heads."""
 
     async def find(
         self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
@@ -164,17 +209,38 @@ class Lexicon(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a filter may look at in a memory beside its validity.
+
+    `happened_at` is in microseconds since the Unix epoch, `payload` is JSON.
+    """
+
+    kind: str = Kind.EPISODIC
+    level: int = 0
+    tags: tuple[str, ...] = ()
+    actor: str | None = None
+    session: str | None = None
+    happened_at: int = 0
+    coordinate: tuple[float, ...] | None = None
+    payload: str = "{}"
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True, slots=True)
 class IndexedTerms:
-    """A live memory's index terms with what a text index needs to filter by time.
+    """A live memory's index terms with what a text index needs to filter.
 
     `own` and `context` are terms as `domain.lexical.encoded` spells them, separated by spaces;
-    `context` is None where it is the same as `own`. `span` is as in `IndexedVector`.
+    `context` is None where it is the same as `own`. `span` and `facts` are as in `IndexedVector`.
     """
 
     memory_id: MemoryId
     own: str
     context: str | None
     span: tuple[float, float, float]
+    facts: Facts = field(default=NO_FACTS, compare=False)
 
 
 class IndexTerms(Protocol):
@@ -191,7 +257,7 @@ class IndexTerms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingTask:
-    """A vector that is missing: `input_hash` names the text it must be computed from."""
+    """A vector that is missing, or token states: what has to be computed of a memory."""
 
     memory_id: MemoryId
     namespace: Namespace
@@ -214,18 +280,49 @@ class Embedding:
     input_hash: str
     vector: Vector
 
+    @property
+    def data(self) -> bytes:
+        """What is kept."""
+        return self.vector.data
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStates:
+    """The token states of a memory's own text; `input_hash` is the SHA-256 of that text."""
+
+    memory_id: MemoryId
+    version: int
+    model: str
+    input_hash: str
+    states: TokenStates
+
+    @property
+    def role(self) -> Role:
+        """What they are among that which is computed of a memory."""
+        return Role.STATES
+
+    @property
+    def data(self) -> bytes:
+        """What is kept."""
+        return self.states.data
+
+
+Computed = Embedding | KeptStates
+
 
 @dataclass(frozen=True, slots=True)
 class IndexedVector:
-    """A live memory's vectors with what a vector index needs to filter by time.
+    """A live memory's vectors with what a vector index needs to filter.
 
     `span` is (valid_from, valid_to, expires_at) in Unix seconds, with infinities for open ends.
+    `facts` do not count when two are compared: they are what the memory is, not its vectors.
     """
 
     memory_id: MemoryId
     own: Vector | None
     context: Vector | None
     span: tuple[float, float, float]
+    facts: Facts = field(default=NO_FACTS, compare=False)
 
 
 class Embeddings(Protocol):
@@ -247,7 +344,7 @@ class Embeddings(Protocol):
     async def release(self) -> None:
         """Take back every lease: for a process that knows it is alone."""
 
-    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+    async def store(self, computed: Sequence[Computed], /) -> list[Computed]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
@@ -264,10 +361,13 @@ class Embeddings(Protocol):
     async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
         """Return the vectors of the live ones among `ids` with what they were computed from."""
 
+    async def states(self, ids: Sequence[MemoryId], model: str, /) -> list[KeptStates]:
+        """Return the token states of the live ones among `ids`."""
+
     async def requeue(
-        self, model: str, /, *, limit: int, after: MemoryId | None
+        self, model: str, roles: Collection[Role], /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
-        """Queue what lacks a vector of `model` among the next `limit` live memories.
+        """Queue what of `model` the next `limit` live memories lack in these roles.
 
         Returns the last id looked at, None at the end.
         """
@@ -416,6 +516,51 @@ class ApiKeys(Protocol):
         """Note when keys were last used; an earlier time than the one noted changes nothing."""
 
 
+class Jobs(Protocol):
+    """The jobs there are, and what became of them."""
+
+    async def add(self, job: Job, /) -> None:
+        """Insert a job; one of the same id stays as it is."""
+
+    async def get(self, id: str, /) -> Job | None:
+        """Return one job; in a change nobody else changes it until the end."""
+
+    async def put(self, job: Job, /) -> None:
+        """Replace a job that was read in the same change."""
+
+    async def page(
+        self,
+        *,
+        kind: JobKind | None = None,
+        state: JobState | None = None,
+        limit: int,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Job]:
+        """Return one page, newest first, after a job by its (created_at, id)."""
+
+    async def unfinished(self, kinds: Iterable[JobKind], /, *, limit: int) -> list[Job]:
+        """Return queued and running jobs of these kinds, oldest first."""
+
+    async def latest(self, kind: JobKind, /) -> Job | None:
+        """Return the newest job of a kind."""
+
+    async def counts(self) -> list[JobCount]:
+        """Count the jobs by kind and state."""
+
+    async def prune(self, before: datetime, /) -> None:
+        """Remove what was over before a time, but the newest of each kind."""
+
+
+class Erasures(Protocol):
+    """Memories that a restored store must still erase, before it serves anybody."""
+
+    async def due(self, *, limit: int) -> list[MemoryId]:
+        """Return some of them."""
+
+    async def settle(self, ids: Sequence[MemoryId], /) -> None:
+        """Note that these need nothing more."""
+
+
 class Transaction(Protocol):
     """One transaction: a consistent snapshot to read from, or a change that is whole or absent."""
 
@@ -432,6 +577,8 @@ class Transaction(Protocol):
     projections: Projections
     fences: Fences
     keys: ApiKeys
+    jobs: Jobs
+    erasures: Erasures
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +595,13 @@ class CanonicalStore(Protocol):
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a snapshot."""
 
+    async def glance(self, ask: Callable[[Transaction], Awaitable[Answer]], /) -> Answer:
+        """Ask one thing, in one trip where that is possible.
+
+        `ask` makes exactly one call on the transaction that it is given, which sees one snapshot.
+        It may be asked again when the connection turns out to be broken.
+        """
+
     def writing(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a change: commits on a clean exit, durable when the block ends; else rolls back."""
 
@@ -456,6 +610,69 @@ class CanonicalStore(Protocol):
 
     async def check(self) -> list[Finding]:
         """Compare everything derived inside the store with the canonical rows."""
+
+
+class Snapshots(Protocol):
+    """Consistent copies of the whole canonical store, made while it works, and put in its place."""
+
+    async def write(
+        self, folder: Path, /, *, report: Callable[[int, int | None], Awaitable[None]]
+    ) -> StoreFacts:
+        """Write one moment of the store as files into a folder and return what they hold.
+
+        `report` is told how many bytes of about how many are written; what it raises ends it.
+        """
+
+    async def holds_anything(self) -> bool:
+        """Tell whether there is something that `put_in_place` would replace."""
+
+    async def put_in_place(
+        self,
+        folder: Path,
+        facts: StoreFacts,
+        /,
+        *,
+        epoch: str,
+        at: datetime,
+        erased: AsyncIterator[Sequence[MemoryId]],
+    ) -> None:
+        """Make the store what the files hold, in a new epoch: all of it, or nothing.
+
+        It then owes the erasure of what lives in it and is among `erased`, or was erased in what
+        it replaces. Nobody else may use the store meanwhile:
+        raises `StoreNotEmpty` when others are connected, `BackupDamaged` for files it cannot read.
+        """
+
+
+class Archives(Protocol):
+    """Folders with a snapshot in them that can be trusted, or are not there."""
+
+    def making(self, path: Path, /, *, name: str) -> AbstractAsyncContextManager[Path]:
+        """Give a folder to write into, which goes unless it is sealed; `name` tells it from others.
+
+        Raises `InvalidInput` when `path` is there already or cannot be written.
+        """
+
+    async def seal(
+        self, folder: Path, path: Path, facts: StoreFacts, /, *, at: datetime
+    ) -> Manifest:
+        """Add the checksums and let the folder appear at `path`, whole and on the disk."""
+
+    async def verify(self, path: Path, /) -> Manifest:
+        """Read everything again; raise `BackupDamaged` unless it is what was written."""
+
+
+class ErasureLedger(Protocol):
+    """Which memories were erased, kept apart from the store, so that no restore brings them back.
+
+    Holds ids and times, no content. Raises `StoreUnavailable`.
+    """
+
+    async def note(self, ids: Sequence[MemoryId], /, *, at: datetime) -> None:
+        """Remember erasures; they are on the disk when this returns."""
+
+    def pages(self) -> AsyncIterator[list[MemoryId]]:
+        """Iterate over all erased ids, some at a time; some may come twice."""
 
 
 # --- Projections ---------------------------------------------------------------------------------
@@ -517,6 +734,20 @@ class TextIndex(Protocol):
     ) -> list[MemoryId]:
         """Return memories with any of the terms, best first by the backend's own ranking."""
 
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return what `Lexicon.evidence` would, as of exactly this position of the scope.
+
+        Asks nobody: None when the index does not hold just that state at hand. Then the lexicon
+        must be asked.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectedMemory:
@@ -528,6 +759,13 @@ class ProjectedMemory:
     memory: Memory
     embeddings: tuple[Embedding, ...]
     terms: AnalysedText
+
+
+class ContentCopies(Protocol):
+    """Files beside the store that are made of what memories say: an erasure has to reach them."""
+
+    async def discard(self, namespace: Namespace, /) -> None:
+        """Remove what there is of a namespace, and let nothing come of what is being written."""
 
 
 class VectorProjection(Protocol):
@@ -611,6 +849,10 @@ class MemoryGraph(Protocol):
 class Analyser(Protocol):
     """Turns text into index terms; the same one feeds every lexical backend."""
 
+    @property
+    def language(self) -> str:
+        """Whose words it stems and leaves out; of another language nothing is compared."""
+
     def terms(self, text: str, /) -> tuple[str, ...]:
         """Return stemmed terms in order, without stop words."""
 
@@ -629,12 +871,23 @@ class Embedder(Protocol):
         """Embed what is asked."""
 
 
+class PassageReader(Protocol):
+    """Embeds texts and keeps the states of their tokens, from the same run of the model."""
+
+    async def read_passages(self, texts: Sequence[str], /) -> list[tuple[Vector, TokenStates]]:
+        """Read what is remembered; raise `EmbedderUnavailable`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text to be judged; `beside` are the positions of those said right before or after it."""
+    """A text to be judged; `beside` are the positions of those said right before or after it.
+
+    `states` are its token states, where they are kept and of use to the reranker.
+    """
 
     text: str
     beside: tuple[int, ...] = ()
+    states: TokenStates | None = None
 
 
 class Reranker(Protocol):
@@ -682,8 +935,10 @@ class Allowance:
 class RateLimiter(Protocol):
     """Counts calls per key in a sliding window."""
 
-    async def take(self, key: str, /, *, limit: int, window_seconds: float) -> Allowance:
-        """Count one call, unless that exceeds `limit` calls in any window of that length."""
+    async def take(
+        self, key: str, /, *, limit: int, window_seconds: float, calls: int = 1
+    ) -> Allowance:
+        """Count calls, all or none, unless they exceed `limit` in any window of that length."""
 
 
 class Locks(Protocol):

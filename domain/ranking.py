@@ -7,7 +7,7 @@ docs/recall.md says how the weights were measured; `benchmarks/locomo.py` reprod
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from domain.conversation import (
 from domain.errors import InvalidInput
 from domain.memory import Memory, MemoryId
 
+#: `benchmarks/tune_weights.py` and `benchmarks/tune_rerank.py` say what others would bring.
 WEIGHTS: Mapping[str, float] = {
     "lexical": 0.3,
     "semantic": 0.7,
@@ -32,7 +33,7 @@ WEIGHTS: Mapping[str, float] = {
     "speaker": 0.2,
     "statement": 0.15,
     "temporal": 0.2,
-    "date": 0.2,
+    "date": 0.4,
     "graph": 0.3,
     "importance": 0.1,
     "recency": 0.2,
@@ -53,7 +54,7 @@ class Candidate:
 
     Cosines are in [-1, 1] or None where no vector is known; `lexical` and `context_lexical` are
     BM25 scores; `coverage` is the share of the question's words it holds; `hops` the distance
-    along links from a hit.
+    along links from a hit. `by_another`: the question names a speaker, and somebody else said it.
     """
 
     memory: Memory
@@ -63,6 +64,7 @@ class Candidate:
     context_lexical: float = 0.0
     coverage: float = 0.0
     hops: int | None = None
+    by_another: bool = False
     parts: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -79,6 +81,11 @@ class Tuning:
     signals: Mapping[str, bool]
     half_life_days: float | None
     now: datetime
+    switched_on: frozenset[str] = frozenset()
+
+    def asked(self, name: str) -> bool:
+        """Tell whether somebody switched a signal on, rather than left it as it is."""
+        return name in self.switched_on
 
     def weight(self, name: str) -> float:
         """Return the weight of a part; 0 when its signal is off."""
@@ -90,9 +97,14 @@ def tuned(
     *,
     half_life_days: float | None,
     now: datetime,
+    unasked: Collection[str] = (),
 ) -> Tuning:
-    """Lay weights and signals over the defaults; raise `InvalidInput` for unknown names."""
-    weights, signals = dict(WEIGHTS), dict(SIGNALS)
+    """Lay weights and signals over the defaults; raise `InvalidInput` for unknown names.
+
+    `unasked` are signals that are on here though they are off by default.
+    """
+    weights, signals = dict(WEIGHTS), {**SIGNALS, **dict.fromkeys(unasked, True)}
+    switched_on: set[str] = set()
     for more_weights, more_signals in layers:
         for name, weight in more_weights.items():
             if name not in WEIGHTS:
@@ -104,7 +116,14 @@ def tuned(
             if name not in SIGNALS:
                 raise InvalidInput(f"signals.{name}", f"is not one of {', '.join(SIGNALS)}")
             signals[name] = switch
-    return Tuning(weights=weights, signals=signals, half_life_days=half_life_days, now=now)
+            (switched_on.add if switch else switched_on.discard)(name)
+    return Tuning(
+        weights=weights,
+        signals=signals,
+        half_life_days=half_life_days,
+        now=now,
+        switched_on=frozenset(switched_on),
+    )
 
 
 def fuse(pool: Sequence[Candidate], tuning: Tuning) -> None:
@@ -145,24 +164,35 @@ def _add_sessions(pool: Sequence[Candidate], hybrid: Sequence[float], tuning: Tu
 
 
 def listen(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
-    """Add what the question says of speaker and time, where memories come from a conversation."""
-    if not any(c.memory.source.session or c.memory.source.actor for c in pool):
-        return
+    """Add what the question says of speaker and time."""
+    date = named_date(question, tuning.now.date()) if tuning.weight("date") else None
+    if date is not None:
+        for candidate in pool:
+            match = date_match(date, candidate.memory)
+            if match:
+                candidate.parts["date"] = tuning.weight("date") * match
+    if any(c.memory.source.session or c.memory.source.actor for c in pool):
+        _listen_to_speakers(pool, question, tuning)
+
+
+def _listen_to_speakers(pool: Sequence[Candidate], question: str, tuning: Tuning) -> None:
+    """Add what counts where memories come from a conversation."""
     speaker = named_speaker(
         question, (c.memory.source.actor for c in pool if c.memory.source.actor)
     )
     when = asks_when(question)
-    date = named_date(question)
     for candidate in pool:
         memory = candidate.memory
         candidate.parts["statement"] = tuning.weight("statement") * is_statement(memory.content)
         if speaker is not None:
             candidate.parts["speaker"] = tuning.weight("speaker") * (memory.source.actor == speaker)
+            candidate.by_another = _speaks_for_another(memory, speaker, tuning)
         if when:
             candidate.parts["temporal"] = tuning.weight("temporal") * tells_time(memory.content)
-        if date is not None:
-            match = date_match(date, memory.occurred_at)
-            candidate.parts["date"] = tuning.weight("date") * match
+
+
+def _speaks_for_another(memory: Memory, speaker: str, tuning: Tuning) -> bool:
+    return bool(tuning.weight("speaker")) and memory.source.actor not in {None, speaker}
 
 
 def weigh(pool: Sequence[Candidate], tuning: Tuning) -> None:
@@ -208,13 +238,15 @@ def diversify(
 def relevance(candidate: Candidate) -> float:
     """Return how likely a hit answers the question (0 to 1), on unnormalised evidence.
 
-    A logistic of the better cosine and of the share of the question's words found, fitted by
-    `benchmarks/calibrate_relevance.py` with the default embedder.
+    A logistic of the better cosine, of the share of the question's words found, and of whether
+    somebody else than the one asked about said it, fitted by `benchmarks/calibrate_relevance.py`
+    with the default embedder.
     """
     cosines = [c for c in (candidate.cosine, candidate.context_cosine) if c is not None]
     if not cosines:
-        return _logistic(6.6 * candidate.coverage - 1.9)
-    return _logistic(19.7 * max(cosines) + 5.5 * candidate.coverage - 13.8)
+        return _logistic(6.6 * candidate.coverage - 1.4 * candidate.by_another - 1.9)
+    evidence = 19.7 * max(cosines) + 5.5 * candidate.coverage
+    return _logistic(evidence - 2.0 * candidate.by_another - 13.8)
 
 
 def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:

@@ -37,11 +37,15 @@ ExportRecord = ExportedMemory | ExportedVersion | ExportedLink
 
 @dataclass(frozen=True, slots=True)
 class ImportLine:
-    """One line of an import; `record` is None when it could not be read, `error` says why."""
+    """One line of an import; `record` is None when it could not be read, `error` says why.
+
+    `digest` stands for all lines up to this one: whoever goes on must have begun with the same.
+    """
 
     number: int
     record: ExportRecord | Draft | None
     error: str | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,25 @@ from enum import StrEnum
 
 from domain.errors import InvalidInput
 
+#: The setting by which a store says which embedding models are in force.
+MODEL_SETTING = "embedding_model"
+
 #: Between one and the next number that float32 knows.
 _FLOAT32_STEP = 2.0**-23
 
 
 class Role(StrEnum):
-    """What a vector stands for: a memory's own text, or its text among its session neighbours."""
+    """What is computed of a memory: the vector of its own text, that of its text among its session
+    neighbours, and the states of the tokens of its own text.
+    """
 
     OWN = "own"
     CONTEXT = "context"
+    STATES = "states"
+
+
+VECTORS = (Role.OWN, Role.CONTEXT)
+"""The roles that are vectors, which every model computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,13 @@ class Vector:
     def dimension(self) -> int:
         """The number of components."""
         return len(self.data) // 4
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStates:
+    """What a model made of each token of a text, packed by whoever reads it again."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

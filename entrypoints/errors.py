@@ -49,6 +49,7 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.Conflict: Outcome(
         409, "The request contradicts the present state", "conflict", "FAILED_PRECONDITION"
     ),
+    errors.JobNotFound: Outcome(404, "No such job", "job-not-found", "NOT_FOUND"),
     errors.IdempotencyConflict: Outcome(
         409,
         "The idempotency key was used with another request",
@@ -65,6 +66,12 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.ChangeCollided: Outcome(
         503, "Too many changes at once: try again", "change-collided", "UNAVAILABLE"
     ),
+    errors.JobCancelled: Outcome(409, "The job was cancelled", "job-cancelled", "ABORTED"),
+    errors.JobWaits: Outcome(409, "The job waits for another one", "job-waits", "ABORTED"),
+    errors.StoreNotEmpty: Outcome(
+        409, "The store is not empty", "store-not-empty", "FAILED_PRECONDITION"
+    ),
+    errors.Overloaded: Outcome(503, "Too many requests at once", "overloaded", "UNAVAILABLE"),
     errors.EmbedderUnavailable: Outcome(
         503, "The embedder does not answer", "embedder-unavailable", "UNAVAILABLE"
     ),
@@ -91,6 +98,14 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     ),
     errors.DataDirectoryCorrupt: Outcome(
         500, "The database is damaged", "data-directory-corrupt", "DATA_LOSS"
+    ),
+    errors.BackupDamaged: Outcome(500, "The backup cannot be used", "backup-damaged", "DATA_LOSS"),
+    errors.LanguageMismatch: Outcome(
+        500,
+        "The memories are analysed in another language",
+        "language-mismatch",
+        "FAILED_PRECONDITION",
+        exit_code=MISUSED,
     ),
     errors.ConfigurationError: Outcome(
         500, "A setting is not usable", "configuration", "INTERNAL", exit_code=MISUSED

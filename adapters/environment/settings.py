@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from adapters.environment.memory import memory_bytes
+
+LEDGER_NAME = "erasures.log"
 _MASK = "********"
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
@@ -26,6 +29,11 @@ _KEYS = ("bootstrap_key", "key_secret", "key", "embedder_key", "reranker_key", "
 SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password", "otlp_headers"})
 #: Settings whose passwords are hidden, and nothing else.
 URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url", "otlp_endpoint"})
+
+
+Language = Literal[
+    "english", "dutch", "french", "german", "italian", "portuguese", "spanish", "none"
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_replicas: Annotated[int, msgspec.Meta(ge=-1)] = -1
     kafka_timeout_seconds: _Timeout = 10.0
     kafka_session_timeout_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+    erasure_ledger: Path | None = None
     worker_host: _Text = "127.0.0.1"
     worker_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8421
     worker_events_at_once: _Count = 1000
@@ -96,7 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     vector_dimension: _Dimension = 384
     model_path: Path | None = None
     embed_wait_seconds: _Seconds = 60.0
-    reranker: Literal["none", "late", "http"] = "none"
+    language: Language = "english"
+    reranker: Literal["none", "late", "http"] | None = None
     reranker_url: _HttpUrl | None = None
     reranker_model: _Text | None = None
     reranker_key: _Text | None = None
@@ -105,11 +115,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     content_bytes_max: _Count = 64 * 1024
     payload_bytes_max: _Count = 256 * 1024
     body_bytes_max: _Count = 32 * 1024 * 1024
+    requests_reading_max: _Count = 256
+    requests_writing_max: _Count = 128
     import_line_bytes_max: _Count = 4 * 1024 * 1024
     batch_max: _Count = 1000
     k_max: _Count = 1000
     cache_bytes: _Bytes = 32 * 1024 * 1024
-    fastcore_bytes: _Bytes = 512 * 1024 * 1024
+    recall_cache_bytes: _Bytes = 64 * 1024 * 1024
+    fastcore_bytes: _Bytes | None = None
+    fastcore_exact_rows: _Count = 50_000
     graph_roots_max: _Count = 64
     otlp_endpoint: _HttpUrl | None = None
     otlp_headers: _Text | None = None
@@ -124,14 +138,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return "embedded" if self.postgres_url is None else "server"
 
     @property
+    def ledger_kind(self) -> str:
+        """Where erasures are noted beside the store."""
+        return "none" if self.ledger_file is None else "file"
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """The file that holds them; the replicas of a server share one only where one is named."""
+        if self.erasure_ledger is None and self.profile == "embedded":
+            return self.data_dir / LEDGER_NAME
+        return self.erasure_ledger
+
+    @property
     def vector_index(self) -> str:
         """Which vector index answers."""
         return "fastcore" if self.qdrant_url is None else "qdrant"
 
     @property
+    def fastcore_budget_bytes(self) -> int:
+        """How much memory Fast Core may use: half of what there is where nothing is said."""
+        return memory_bytes() // 2 if self.fastcore_bytes is None else self.fastcore_bytes
+
+    @property
+    def snapshots(self) -> str:
+        """Where Fast Core keeps files: only a process that owns the data can keep them clean."""
+        return "files" if self.profile == "embedded" else "none"
+
+    @property
     def far_cache(self) -> str:
         """Where values are kept for all processes."""
         return "none" if self.redis_url is None else "redis"
+
+    @property
+    def lock_keeper(self) -> str:
+        """Who keeps two from doing the same job."""
+        if self.postgres_url is None:
+            return "process"
+        return "store" if self.redis_url is None else "redis"
 
     @property
     def body_cache(self) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from adapters.fallback.circuit import Circuit
 from adapters.fallback.index import Fits, tried
 from domain.errors import IndexUnavailable
+from domain.events import FeedPosition
 from domain.filter import Filter
+from domain.lexical import LexicalEvidence
 from domain.memory import MemoryId
 from domain.namespace import Scope
 from domain.ports import TextIndex
@@ -32,6 +34,19 @@ class FallbackTextIndex:
         except IndexUnavailable:
             return await self._second.nominate(terms, scope, filter, limit=limit)
 
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return what the first index has at hand, else the second."""
+        return self._first.evidence(ids, terms, scope, position) or self._second.evidence(
+            ids, terms, scope, position
+        )
+
 
 class FittingTextIndex:
     """Asks the first index where a scope fits into it, and the second elsewhere."""
@@ -49,3 +64,14 @@ class FittingTextIndex:
             return []
         chosen = self._first if await self._fits(scope) else self._second
         return await chosen.nominate(terms, scope, filter, limit=limit)
+
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return what the first index has at hand: only what fits into it is there."""
+        return self._first.evidence(ids, terms, scope, position)

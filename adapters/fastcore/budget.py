@@ -38,6 +38,15 @@ class Budget:
         """What all holders are charged for."""
         return self._used_bytes
 
+    def has_room(self, size_bytes: int) -> bool:
+        """Tell whether so much more would make nothing leave."""
+        return self._used_bytes + size_bytes <= self.limit_bytes
+
+    @property
+    def next_to_leave(self) -> Namespace | None:
+        """Which namespace would leave first."""
+        return next((namespace for _, namespace in self._charges), None)
+
     def used_by(self, holder: Holder) -> int:
         """Return the bytes that one holder is charged for."""
         return sum(size for (owner, _), size in self._charges.items() if owner is holder)

@@ -3,6 +3,11 @@
 A memory scores BM25 by its own text and a share (`CONTEXT_SHARE`) of BM25 by its text among its
 neighbours, as `domain.lexical` computes them. Each sum runs over the terms in the question's order,
 so the same memories give the same numbers however their postings lie.
+
+Not every posting is looked at: lists are added up from the weightiest down, and once enough
+memories have more than all the lists that are left could give, the rest is looked up for those
+memories only that can still be among the best (MaxScore: Turtle and Flood, "Query evaluation:
+strategies and optimizations", 1995).
 """
 
 from __future__ import annotations
@@ -23,24 +28,64 @@ QUERY_TERMS_MAX = 64
 
 _FIELDS = (0, 1)
 _SHARES = (1.0, CONTEXT_SHARE)
+#: What sums in float32 may be off by, beside their size.
+_SLACK = 1e-4
+#: Adding up a posting costs so much less than looking up a row.
+_LOOKED_UP_FROM = 8
 
-#: Per term: the rows that hold it and how often, by field.
-Matches = dict[str, tuple[tuple[Ints, Ints], tuple[Ints, Ints]]]
+#: The rows that hold a term in a field, ascending, and how often.
+Postings = tuple[Ints, Ints]
+#: Per term: its postings by field.
+Matches = dict[str, tuple[Postings, Postings]]
+Mask = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A view to search, and the rows that may be returned; None when validity alone decides."""
+    """A view to search, and the rows that may be returned; None where all may."""
 
     view: View
-    allowed: tuple[int, ...] | None
+    allowed: Mask | None
 
 
-def best(
-    terms: Sequence[str], targets: Sequence[Target], moment: float | None, limit: int
-) -> list[MemoryId]:
-    """Return the best matches for any of the encoded terms, ties by id; `moment` in Unix seconds.
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """The postings of a term in a field, what one of them is worth, and at most."""
+
+    rows: Ints
+    counts: Ints
+    lengths: Ints
+    weight: float
+    average: float
+    most: float
+
+    @staticmethod
+    def of(
+        postings: Postings, lengths: Ints, shortest: int, weight: float, average: float
+    ) -> Listed:
+        """Make one; in the shortest of all texts it would be worth the most.
+
+        `lengths` are those of all rows in the field.
+        """
+        rows, counts = postings
+        most = _bm25(weight, counts.max(initial=0), np.int32(shortest), average)
+        return Listed(rows, counts, lengths, weight, average, float(most))
+
+    def worth(self, rows: NDArray[np.integer], counts: Ints) -> NDArray[np.float32]:
+        """Return what these postings add to a score, in float32."""
+        saturation = self.lengths[rows].astype(np.float32)
+        saturation *= np.float32(K1 * B / self.average)
+        saturation += np.float32(K1 * (1 - B))
+        worth = counts.astype(np.float32)
+        saturation += worth
+        worth *= np.float32(self.weight * (K1 + 1))
+        worth /= saturation
+        return worth
+
+
+def best(terms: Sequence[str], targets: Sequence[Target], limit: int) -> list[MemoryId]:
+    """Return the best matches for any of the encoded terms, ties by id.
 
     The statistics are those of all targets together, whatever may be returned.
     """
@@ -53,23 +98,26 @@ def best(
     scores: list[Scores] = []
     for target, match in zip(targets, matches, strict=True):
         if match:
-            total = _scores(target.view, match, chosen, fields)
-            rows = np.flatnonzero((total > 0) & _eligible(target, moment))
-            rows = rows[_contenders(total[rows], limit)]
+            lists = _lists(target.view, match, chosen, fields)
+            rows = _contenders(target, lists, limit)
+            total = _scores(target.view, rows, match, chosen, fields)
+            if len(total) > limit:
+                # Only the best of each target, and what ties with the last of them, are spelt out.
+                kept = total >= np.partition(total, -limit)[-limit]
+                rows, total = rows[kept], total[kept]
             ids += [target.view.ids[row] for row in rows.tolist()]
-            scores.append(total[rows])
+            scores.append(total)
     if not ids:
         return []
-    ranked = sorted(zip((-np.concatenate(scores)).tolist(), ids, strict=True))
+    ranked = sorted(
+        (score, id) for score, id in zip((-np.concatenate(scores)).tolist(), ids, strict=True)
+    )
     return [id for _, id in ranked[:limit]]
 
 
-def work(terms: Sequence[str], targets: Sequence[Target]) -> int:
+def work(terms: Sequence[str], views: Sequence[View]) -> int:
     """Estimate how many postings `best` will look at, at most."""
-    return sum(
-        target.view.count * sum(term in target.view.vocabulary for term in terms)
-        for target in targets
-    )
+    return sum(view.count * sum(term in view.vocabulary for term in terms) for view in views)
 
 
 def _matches(view: View, terms: Sequence[str]) -> Matches:
@@ -117,42 +165,115 @@ def _rarest(terms: Sequence[str], frequencies: Sequence[dict[str, int]]) -> list
     return [term for term in terms if term in rarest]
 
 
-def _scores(
+def _lists(
     view: View, matches: Matches, terms: Sequence[str], fields: Sequence[FieldStatistics]
+) -> list[Listed]:
+    """Return the lists of a question, the weightiest first."""
+    lists = [
+        Listed.of(
+            matches[term][field],
+            view.rows.lengths[field],
+            view.shortest[field],
+            _SHARES[field] * inverse_frequency(term, statistics),
+            statistics.total_length / statistics.documents,
+        )
+        for term in terms
+        if term in matches
+        for field, statistics in enumerate(fields)
+        if statistics.total_length and len(matches[term][field][0])
+    ]
+    return sorted(lists, key=lambda one: one.most, reverse=True)
+
+
+def _contenders(target: Target, lists: Sequence[Listed], limit: int) -> NDArray[np.intp]:
+    """Return the rows that can be among the best `limit`, or tie with the last of them."""
+    scores = np.zeros(target.view.count, np.float32)
+    left = sum(one.most for one in lists)
+    rows: NDArray[np.intp] | None = None
+    for one in lists:
+        if rows is None and _more_than(scores, left * (1 + _SLACK), target.allowed) >= limit:
+            rows = _above(scores, target.allowed, left, limit)
+        if rows is None or len(one.rows) < _LOOKED_UP_FROM * len(rows):
+            # A row holds a term once: there is nothing to add up within one list.
+            scores[one.rows] += one.worth(one.rows, one.counts)
+        else:
+            places, counts = _counted((one.rows, one.counts), rows)
+            holders = rows[places]
+            scores[holders] += one.worth(holders, counts)
+        left -= one.most
+        if rows is not None:
+            rows = rows[scores[rows] >= _floor(scores[rows], left, limit)]
+    return _above(scores, target.allowed, 0.0, limit) if rows is None else rows
+
+
+def _above(
+    scores: NDArray[np.float32], allowed: Mask | None, left: float, limit: int
+) -> NDArray[np.intp]:
+    """Return the rows allowed that may still be among the best when lists worth `left` remain."""
+    if allowed is not None:
+        scores[~allowed] = 0.0
+    return np.flatnonzero((scores > 0) & (scores >= _floor(scores, left, limit)))
+
+
+def _floor(scores: NDArray[np.float32], left: float, limit: int) -> float:
+    return _last_of_best(scores, limit) * (1 - _SLACK) - max(left, 0.0) * (1 + _SLACK)
+
+
+def _more_than(scores: NDArray[np.float32], bound: float, allowed: Mask | None) -> int:
+    above = scores > np.float32(bound)
+    return int(np.count_nonzero(above if allowed is None else above & allowed))
+
+
+def _last_of_best(scores: NDArray[np.float32], limit: int) -> float:
+    """Return the score of rank `limit`, 0 where fewer have one."""
+    # Mostly the best are few among many: sorting those above half of the highest is enough.
+    high = scores[scores > scores.max(initial=0.0) / 2]
+    if len(high) < limit:
+        high = scores[scores > 0]
+    if len(high) < limit:
+        return 0.0
+    return float(np.partition(high, -limit)[-limit])
+
+
+def _scores(
+    view: View,
+    rows: NDArray[np.intp],
+    matches: Matches,
+    terms: Sequence[str],
+    fields: Sequence[FieldStatistics],
 ) -> Scores:
-    """Return the score of every row, 0 where no term is found."""
-    total: Scores = np.zeros(view.count)
+    """Return the exact scores of some rows (ascending)."""
+    total: Scores = np.zeros(len(rows))
     for field, (statistics, share) in enumerate(zip(fields, _SHARES, strict=True)):
         if not statistics.total_length:
             continue
-        scores: Scores = np.zeros(view.count)
+        scores: Scores = np.zeros(len(rows))
         average = statistics.total_length / statistics.documents
         for term in terms:
             if term not in matches:
                 continue
-            rows, counts = matches[term][field]
-            saturation = K1 * (1 - B + B * view.rows.lengths[field, rows] / average)
+            places, counts = _counted(matches[term][field], rows)
+            lengths = view.rows.lengths[field, rows[places]]
             weight = inverse_frequency(term, statistics)
-            # A row holds a term once: there is nothing to add up within one list.
-            scores[rows] += weight * counts * (K1 + 1) / (counts + saturation)
+            scores[places] += _bm25(weight, counts, lengths, average)
         total += share * scores
     return total
 
 
-def _eligible(target: Target, moment: float | None) -> NDArray[np.bool_]:
-    view = target.view
-    if target.allowed is not None:
-        chosen = np.zeros(view.count, np.bool_)
-        chosen[list(target.allowed)] = True
-        return chosen
-    if moment is None:
-        return np.ones(view.count, np.bool_)
-    spans = view.rows.spans[: view.count]
-    return (spans[:, 0] <= moment) & (moment < spans[:, 1]) & (moment < spans[:, 2])
+def _counted(
+    postings: Postings, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Return which of the rows hold a term, and how often."""
+    holders, counts = postings
+    places = np.searchsorted(holders, rows)
+    inside = np.flatnonzero(places < len(holders))
+    inside = inside[holders[places[inside]] == rows[inside]]
+    return inside, counts[places[inside]]
 
 
-def _contenders(scores: Scores, limit: int) -> NDArray[np.intp]:
-    """Return the places of the best `limit` and of all that tie with the last of them."""
-    if len(scores) <= limit:
-        return np.arange(len(scores))
-    return np.flatnonzero(scores >= np.partition(scores, -limit)[-limit])
+def _bm25(
+    weight: float, counts: Ints | np.int32, lengths: Ints | np.int32, average: float
+) -> Scores:
+    """Return what postings add to a score, with the operations of `domain.lexical` in its order."""
+    saturation = K1 * (1 - B + B * lengths / average)
+    return np.asarray(weight * counts * (K1 + 1) / (counts + saturation))

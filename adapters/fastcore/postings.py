@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from adapters.fastcore.blocks import Block, Ints, Longs, appended, built, renumbered, terms_of
 from adapters.fastcore.blocks import merged as merged_blocks
+from adapters.fastcore.facts import Columns
+from adapters.fastcore.spans import Spans
 from domain.memory import MemoryId
 from domain.ports import IndexedTerms
 
@@ -25,6 +27,7 @@ _DEAD_MIN = 1024
 _ROW_OVERHEAD_BYTES = 250
 _TERM_OVERHEAD_BYTES = 130
 _OVERHEAD_BYTES = 4096
+_NOTHING = (2**31 - 1, 2**31 - 1)
 
 
 class _Vocabulary(dict[str, int]):
@@ -37,20 +40,15 @@ class _Vocabulary(dict[str, int]):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Storage for `capacity` memories: lengths in terms `(2, capacity)`, spans `(capacity, 3)`."""
+    """Storage for `capacity` memories: lengths in terms `(2, capacity)`."""
 
     lengths: Ints
     alive: Mask
-    spans: NDArray[np.float64]
 
     @staticmethod
     def empty(capacity: int) -> Rows:
         """Reserve storage."""
-        return Rows(
-            np.zeros((2, capacity), np.int32),
-            np.zeros(capacity, np.bool_),
-            np.zeros((capacity, 3), np.float64),
-        )
+        return Rows(np.zeros((2, capacity), np.int32), np.zeros(capacity, np.bool_))
 
     def copied(self, kept: slice | NDArray[np.intp], capacity: int) -> Rows:
         """Return larger or compacted storage that starts with the rows `kept`."""
@@ -58,7 +56,6 @@ class Rows:
         count = len(self.alive[kept])
         copy.lengths[:, :count] = self.lengths[:, kept]
         copy.alive[:count] = self.alive[kept]
-        copy.spans[:count] = self.spans[kept]
         return copy
 
 
@@ -66,18 +63,27 @@ class Rows:
 class View:
     """What a reader sees: the first `count` rows, `documents` of them alive.
 
-    `totals` are the sums of the lengths of those alive, by field.
+    `totals` are the sums of the lengths of those alive, by field; no text with words is shorter
+    than `shortest`.
     """
 
     ids: list[MemoryId]
     rows: Rows
+    spans: Spans
+    facts: Columns
     count: int
     documents: int
     totals: tuple[int, int]
+    shortest: tuple[int, int]
     vocabulary: Mapping[str, int]
     blocks: tuple[Block, ...]
     epoch: str
     watermark: int
+
+    @property
+    def alive(self) -> Mask:
+        """Which rows are alive."""
+        return self.rows.alive
 
     @property
     def postings(self) -> int:
@@ -102,13 +108,27 @@ class Postings:
         self._digests: dict[MemoryId, int] = {}
         self._vocabulary = _Vocabulary()
         rows = Rows.empty(_CAPACITY_MIN)
-        self.view = View([], rows, 0, 0, (0, 0), self._vocabulary, (), epoch, watermark)
+        self.view = View(
+            [],
+            rows,
+            Spans(),
+            Columns(),
+            0,
+            0,
+            (0, 0),
+            _NOTHING,
+            self._vocabulary,
+            (),
+            epoch,
+            watermark,
+        )
 
     @property
     def size_bytes(self) -> int:
         """What it is charged for in the byte budget."""
         rows = self.view.rows
-        arrays = rows.lengths.nbytes + rows.alive.nbytes + rows.spans.nbytes
+        arrays = rows.lengths.nbytes + rows.alive.nbytes
+        arrays += self.view.spans.size_bytes + self.view.facts.size_bytes
         blocks = sum(block.size_bytes for block in self.view.blocks)
         words = len(self._vocabulary) * _TERM_OVERHEAD_BYTES
         return _OVERHEAD_BYTES + arrays + blocks + words + self.view.count * _ROW_OVERHEAD_BYTES
@@ -128,17 +148,22 @@ class Postings:
         if dead:
             alive = rows.alive.copy()
             alive[dead] = False
-            rows = Rows(rows.lengths, alive, rows.spans)
+            rows = Rows(rows.lengths, alive)
         blocks = view.blocks
         if added:
+            view.spans.extend(view.count, [item.span for item in added])
+            view.facts.extend(view.count, [item.facts for item in added])
             blocks = appended(blocks, self._write(rows, view.count, added))
             totals += rows.lengths[:, view.count : count].sum(axis=1)
         after = View(
             ids=view.ids,
             rows=rows,
+            spans=view.spans,
+            facts=view.facts,
             count=count,
             documents=view.documents + len(added) - len(dead),
             totals=(int(totals[0]), int(totals[1])),
+            shortest=_shortest(view.shortest, rows.lengths[:, view.count : count]),
             vocabulary=self._vocabulary,
             blocks=blocks,
             epoch=view.epoch,
@@ -178,9 +203,12 @@ class Postings:
         copy.view = View(
             ids=ids,
             rows=view.rows.copied(kept, max(_CAPACITY_MIN, len(ids) + len(ids) // 4)),
+            spans=view.spans.kept(kept),
+            facts=view.facts.kept(kept),
             count=len(ids),
             documents=len(ids),
             totals=view.totals,
+            shortest=view.shortest,
             vocabulary=copy._vocabulary,
             blocks=(renumbered(block, _numbers(kept, view.count), _numbers(used, len(words))),),
             epoch=view.epoch,
@@ -189,15 +217,12 @@ class Postings:
         return copy
 
     def _is_stored(self, item: IndexedTerms) -> bool:
-        if self._digests.get(item.memory_id) != _digest(item):
-            return False
-        return tuple(self.view.rows.spans[self.places[item.memory_id]].tolist()) == item.span
+        return self._digests.get(item.memory_id) == _digest(item)
 
     def _write(self, rows: Rows, start: int, items: Sequence[IndexedTerms]) -> Block:
         end = start + len(items)
         own = [item.own for item in items]
         context = [item.own if item.context is None else item.context for item in items]
-        rows.spans[start:end] = [item.span for item in items]
         rows.alive[start:end] = True
         keys, numbers = [], []
         for field, texts in enumerate((own, context)):
@@ -211,7 +236,15 @@ class Postings:
 
 
 def _digest(item: IndexedTerms) -> int:
-    return hash((item.own, item.context))
+    return hash((item.own, item.context, item.span, item.facts))
+
+
+def _shortest(before: tuple[int, int], lengths: Ints) -> tuple[int, int]:
+    own, context = (
+        int(field[field > 0].min(initial=known))
+        for field, known in zip(lengths, before, strict=True)
+    )
+    return own, context
 
 
 def _with_room_for(view: View, count: int) -> Rows:

@@ -9,6 +9,10 @@ _PAGE = 1000
 _PAGES_MAX = 10
 #: What the postings of a text of ordinary length take, its neighbours' words included.
 _WORDS_BYTES = 1500
+#: What the facts that filters look at take, once beside the vectors and once beside the words.
+_FACTS_BYTES = 150
+#: What codes add to vectors.
+_CODED = 1.3
 
 
 class Room:
@@ -23,8 +27,9 @@ class Room:
         """Count the scope's memories; a subtree of too many namespaces does not fit."""
         from adapters.fastcore.segment import ROW_OVERHEAD_BYTES
 
-        # Two vectors of float32, and storage is reserved by doubling.
-        row_bytes = 2 * (2 * 4 * self._dimension + ROW_OVERHEAD_BYTES) + _WORDS_BYTES
+        # Two vectors of float32 with their codes.
+        vectors = int(2 * 4 * self._dimension * _CODED)
+        row_bytes = vectors + ROW_OVERHEAD_BYTES + 2 * _FACTS_BYTES + _WORDS_BYTES
         memories = 0
         last: Namespace | None = None
         async with self._store.reading() as tx:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.changes import is_worth_following, touched_since
 from adapters.fastcore.room import Room
 from adapters.fastcore.surveys import Surveys
+from adapters.fastcore.threads import in_thread
+from domain.errors import StoreUnavailable
 from domain.events import FeedPosition
 from domain.filter import Filter
-from domain.lexical import encoded
+from domain.lexical import LexicalEvidence, encoded
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import CanonicalStore, IndexedTerms, Transaction
 
 if TYPE_CHECKING:
-    from adapters.fastcore.matching import Target
-    from adapters.fastcore.postings import Postings
-
-Result = TypeVar("Result")
+    from adapters.fastcore.eligible import Mask
+    from adapters.fastcore.postings import Postings, View
 
 _PAGE = 2000
+#: The words of more memories are read beside the questions that need them.
+_AWAITED_MAX = 30_000
 #: Up to here a search takes about half a millisecond: less than handing it to a thread may cost.
 _INLINE_POSTINGS = 50_000
 #: Up to here, so does a change.
@@ -45,6 +48,7 @@ class FastWords:
         self._budget = budget
         self._segments: dict[Namespace, Postings] = {}
         self._surveys = Surveys(store)
+        self._loading: dict[Namespace, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[Namespace, asyncio.Lock] = WeakValueDictionary()
 
     async def nominate(
@@ -53,22 +57,83 @@ class FastWords:
         """Return memories with any of the terms, best first by BM25 on both fields, ties by id."""
         if not terms:
             return []
-        from adapters.fastcore.matching import best, work
+        from adapters.fastcore.eligible import effort
+        from adapters.fastcore.matching import Target, best, work
 
         known = self._sum_of_watermarks(scope)
-        position, allowed = await self._asked(scope, filter)
-        targets = [
-            _target(segment, allowed) for segment in await self._current(scope, position, known)
-        ]
+        position = await self._store.glance(lambda tx: tx.feed.position(scope))
+        segments = await self._current(scope, position, known)
+        passing = await self._told(scope, filter, segments)
+        views = [segment.view for segment in segments]
         words = list(dict.fromkeys(map(encoded, terms)))
-        moment = None if filter.valid_at is None else filter.valid_at.timestamp()
-        if work(words, targets) <= _INLINE_POSTINGS:
-            return best(words, targets, moment, limit)
-        return await asyncio.to_thread(best, words, targets, moment, limit)
+
+        def search() -> list[MemoryId]:
+            masks = _masks(views, filter) if passing is None else passing
+            targets = [Target(view, mask) for view, mask in zip(views, masks, strict=True)]
+            return best(words, targets, limit)
+
+        if work(words, views) + effort(views, filter) <= _INLINE_POSTINGS:
+            return search()
+        return await asyncio.to_thread(search)
+
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Count in the postings, where they stand exactly at the position.
+
+        No watermark passes its head, so equal sums mean that every namespace is current.
+        """
+        from adapters.fastcore.counting import evidence
+
+        segments = self._loaded(scope)
+        if segments is None or any(one.view.epoch != position.epoch for one in segments):
+            return None
+        if sum(one.view.watermark for one in segments) != position.seq:
+            return None
+        return evidence(ids, terms, [(one.view, one.places) for one in segments])
 
     async def fits(self, scope: Scope, /) -> bool:
-        """Tell whether all of a scope is in memory, or has room there at once."""
-        return self._loaded(scope) is not None or await self._room(scope)
+        """Tell whether all of a scope is in memory, or has room there and is quickly read.
+
+        What takes longer is read beside, and whoever asks meanwhile is served by others.
+        """
+        if self._loaded(scope) is not None:
+            return True
+        if not await self._room(scope):
+            return False
+        if scope.kind is ScopeKind.EXACT and await self._is_slow(scope):
+            self._load_beside(scope.namespace)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for task in tuple(self._loading.values()):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _is_slow(self, scope: Scope) -> bool:
+        async with self._store.reading() as tx:
+            stats = await tx.namespaces.stats(scope, limit=1)
+        return sum(part.memories for part in stats) > _AWAITED_MAX
+
+    def _load_beside(self, namespace: Namespace) -> None:
+        async def load() -> None:
+            with contextlib.suppress(StoreUnavailable):
+                async with self._store.reading() as tx:
+                    position = await tx.feed.position(Scope(namespace))
+                await self._refreshed(namespace, position.seq, position.epoch)
+
+        if namespace not in self._loading:
+            task = asyncio.get_running_loop().create_task(load())
+            self._loading[namespace] = task
+            task.add_done_callback(lambda _: self._loading.pop(namespace, None))
 
     @property
     def size_bytes(self) -> int:
@@ -91,15 +156,21 @@ class FastWords:
 
     # --- Being current ---------------------------------------------------------------------------
 
-    async def _asked(
-        self, scope: Scope, filter: Filter
-    ) -> tuple[FeedPosition, frozenset[MemoryId] | None]:
-        """Return where the feeds stand, and who passes (None when validity alone decides)."""
+    async def _told(
+        self, scope: Scope, filter: Filter, segments: Sequence[Postings]
+    ) -> list[Mask | None] | None:
+        """Let the store say who passes where the segments cannot tell."""
+        from adapters.fastcore.eligible import only
+
+        if filter.only_time or all(one.view.facts.can_tell(filter) for one in segments):
+            return None
         async with self._store.reading() as tx:
-            position = await tx.feed.position(scope)
-            if filter.only_time:
-                return position, None
-            return position, frozenset(await tx.memories.find_ids(scope, filter))
+            allowed = frozenset(await tx.memories.find_ids(scope, filter))
+        # Intersecting walks over the smaller of the two.
+        return [
+            only(one.view, [one.places[id] for id in one.places.keys() & allowed])
+            for one in segments
+        ]
 
     def _loaded(self, scope: Scope) -> list[Postings] | None:
         """Return the segments of a scope as they are; None unless all are there."""
@@ -151,7 +222,7 @@ class FastWords:
             if segment is None or not await self._applied(tx, namespace, segment, position):
                 segment = await self._load(tx, namespace, position)
         if segment.is_sparse:
-            segment = await _in_thread(segment.compacted)
+            segment = await in_thread(segment.compacted)
         return segment
 
     async def _load(
@@ -190,24 +261,10 @@ class FastWords:
         if len(live) <= _INLINE_CHANGED and segment.view.postings <= _INLINE_POSTINGS:
             segment.install(segment.prepared(live, gone, seq))
             return
-        segment.install(await _in_thread(lambda: segment.prepared(live, gone, seq)))
+        segment.install(await in_thread(lambda: segment.prepared(live, gone, seq)))
 
 
-def _target(segment: Postings, allowed: frozenset[MemoryId] | None) -> Target:
-    from adapters.fastcore.matching import Target
+def _masks(views: Sequence[View], filter: Filter) -> list[Mask | None]:
+    from adapters.fastcore.eligible import eligible, moment_of
 
-    if allowed is None:
-        return Target(segment.view, None)
-    # Intersecting walks over the smaller of the two.
-    chosen = segment.places.keys() & allowed
-    return Target(segment.view, tuple(segment.places[id] for id in chosen))
-
-
-async def _in_thread(work: Callable[[], Result]) -> Result:
-    """Work in a thread, and let it end even if the caller is cancelled: nobody else may write."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    return [eligible(view, filter, moment_of(filter)) for view in views]

@@ -48,8 +48,10 @@ class InProcessRateLimiter:
         self._keys_max = keys_max
         self._windows: OrderedDict[tuple[str, int], _Window] = OrderedDict()
 
-    async def take(self, key: str, /, *, limit: int, window_seconds: float) -> Allowance:
-        """Count one call, unless that exceeds `limit` calls in any window of that length.
+    async def take(
+        self, key: str, /, *, limit: int, window_seconds: float, calls: int = 1
+    ) -> Allowance:
+        """Count calls, all or none, unless they exceed `limit` in any window of that length.
 
         A call counts for its window and up to 1/16 longer. Refused calls do not count.
         """
@@ -59,10 +61,10 @@ class InProcessRateLimiter:
         window = self._window(key, slot_us)
         window.close(now)
         used = sum(window.counts.values())
-        granted = used < limit
+        granted = used + calls <= limit
         if granted:
-            window.counts[now] = window.counts.get(now, 0) + 1
-            used += 1
+            window.counts[now] = window.counts.get(now, 0) + calls
+            used += calls
         reset_us = window.first_with_room(now, min(used, limit)) * slot_us - now_us
         return Allowance(granted, limit, max(0, limit - used), reset_us / 1_000_000)
 

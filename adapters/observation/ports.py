@@ -192,9 +192,13 @@ class CountedLimiter:
         self._inner = inner
         self._tallies = tallies
 
-    async def take(self, key: str, /, *, limit: int, window_seconds: float) -> Allowance:
-        """Count one call."""
-        allowance = await self._inner.take(key, limit=limit, window_seconds=window_seconds)
+    async def take(
+        self, key: str, /, *, limit: int, window_seconds: float, calls: int = 1
+    ) -> Allowance:
+        """Count calls."""
+        allowance = await self._inner.take(
+            key, limit=limit, window_seconds=window_seconds, calls=calls
+        )
         if not allowance.granted:
             self._tallies.count(REFUSALS)
         return allowance

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.rows import Row, micros, optional_micros, storable
+from adapters.postgres.rows import FACTS, Row, facts_of, micros, optional_micros, storable
 from adapters.postgres.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
-from domain.ports import Embedding, EmbeddingTask, IndexedVector
-from domain.vector import Role, Vector
+from domain.ports import Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
+from domain.vector import VECTORS, Role, TokenStates, Vector
 
 _COLUMNS = ("memory", "role", "model", "version", "input_hash", "vector")
 _TYPES = ("int8", "text", "text", "int8", "text", "bytea")
@@ -26,8 +26,8 @@ _OF_TASKS = (
 
 # Parameters: the model twice.
 _INDEXED = (
-    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
-    " FROM memories m"
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM memories m"
     " LEFT JOIN embeddings own"
     f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = %s"
     " LEFT JOIN embeddings context"
@@ -35,10 +35,15 @@ _INDEXED = (
     " WHERE m.forgotten_at IS NULL AND (own.memory IS NOT NULL OR context.memory IS NOT NULL)"
 )
 
-_HAS_NEIGHBOUR = (
-    "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
-    " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
-)
+# Which memories need what; only one with a session neighbour has a context.
+_NEEDED = {
+    Role.OWN: "true",
+    Role.CONTEXT: (
+        "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
+        " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
+    ),
+    Role.STATES: "true",
+}
 
 
 class PostgresEmbeddings:
@@ -96,14 +101,14 @@ class PostgresEmbeddings:
             for id, path, role, version in rows
         ]
 
-    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+    async def store(self, computed: Sequence[Computed], /) -> list[Computed]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
-        if not embeddings:
+        if not computed:
             return []
-        live = await self._live({embedding.memory_id for embedding in embeddings})
+        live = await self._live({one.memory_id for one in computed})
         fresh = [
             (one, live[one.memory_id][0])
-            for one in embeddings
+            for one in computed
             if one.memory_id in live and live[one.memory_id][1] == one.version
         ]
         # One statement cannot replace the same row twice: the last one counts.
@@ -129,7 +134,7 @@ class PostgresEmbeddings:
             live.update({id: (number, version) for id, number, version in rows})
         return live
 
-    async def _insert(self, keyed: dict[tuple[int, str, str], Embedding]) -> None:
+    async def _insert(self, keyed: dict[tuple[int, str, str], Computed]) -> None:
         ordered = sorted(keyed)
         # Deleted and copied: COPY has no ON CONFLICT, and takes vectors ten times as fast.
         await self._make_room([key for key in ordered if key[0] not in self._blank])
@@ -137,10 +142,7 @@ class PostgresEmbeddings:
         await self._session.insert(
             "embeddings",
             _COLUMNS,
-            [
-                (*key, keyed[key].version, keyed[key].input_hash, keyed[key].vector.data)
-                for key in ordered
-            ],
+            [(*key, keyed[key].version, keyed[key].input_hash, keyed[key].data) for key in ordered],
             types=_TYPES,
         )
 
@@ -190,34 +192,44 @@ class PostgresEmbeddings:
 
     async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
         """Return the vectors of the live ones among `ids` with what they were computed from."""
-        rows = await self._session.rows(
-            "SELECT m.id, e.version, e.role, e.input_hash, e.vector FROM memories m"
-            " JOIN embeddings e ON e.memory = m.number AND e.model = %s"
-            " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL ORDER BY m.id, e.role",
-            [model, storable(ids)],
-        )
         return [
             Embedding(MemoryId(id), version, Role(role), model, input_hash, Vector(bytes(vector)))
-            for id, version, role, input_hash, vector in rows
+            for id, version, role, input_hash, vector in await self._computed(ids, model, VECTORS)
         ]
 
-    async def requeue(
-        self, model: str, /, *, limit: int, after: MemoryId | None
-    ) -> MemoryId | None:
-        """Queue what the next `limit` live memories lack; return the last id, None at the end.
+    async def states(self, ids: Sequence[MemoryId], model: str, /) -> list[KeptStates]:
+        """Return the token states of the live ones among `ids`."""
+        rows = await self._computed(ids, model, (Role.STATES,))
+        return [
+            KeptStates(MemoryId(id), version, model, input_hash, TokenStates(bytes(states)))
+            for id, version, _, input_hash, states in rows
+        ]
 
-        Only a memory with a session neighbour lacks a context vector.
-        """
+    async def _computed(
+        self, ids: Sequence[MemoryId], model: str, roles: Sequence[Role]
+    ) -> list[Row]:
+        return await self._session.rows(
+            "SELECT m.id, e.version, e.role, e.input_hash, e.vector FROM memories m"
+            " JOIN embeddings e ON e.memory = m.number AND e.role = ANY(%s::text[])"
+            " AND e.model = %s"
+            " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL ORDER BY m.id, e.role",
+            [[role.value for role in roles], model, storable(ids)],
+        )
+
+    async def requeue(
+        self, model: str, roles: Collection[Role], /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Queue what the next `limit` live memories lack; return the last id, None at the end."""
         ids = await self._next_live(limit, after)
         self._blank.clear()
-        for role, needed in ((Role.OWN, "true"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
+        for role in roles:
             await self._session.run(
                 "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"
                 " SELECT m.number, %s, %s, m.namespace_id FROM memories m"
                 " WHERE m.id = ANY(%s::text[]) AND m.forgotten_at IS NULL"
                 " AND NOT EXISTS (SELECT 1 FROM embeddings e"
                 " WHERE e.memory = m.number AND e.role = %s AND e.model = %s)"
-                f" AND {needed} ORDER BY m.id ON CONFLICT (memory, role, model) DO NOTHING",
+                f" AND {_NEEDED[role]} ORDER BY m.id ON CONFLICT (memory, role, model) DO NOTHING",
                 [role.value, model, ids, role.value, model],
             )
         return MemoryId(ids[-1]) if ids else None
@@ -262,7 +274,7 @@ def _keys(tasks: Sequence[EmbeddingTask]) -> list[object]:
 
 
 def _indexed(row: Row) -> IndexedVector:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     return IndexedVector(
         MemoryId(id),
         None if own is None else Vector(bytes(own)),
@@ -272,6 +284,7 @@ def _indexed(row: Row) -> IndexedVector:
             _seconds(valid_to, math.inf),
             _seconds(expires_at, math.inf),
         ),
+        facts_of(tuple(facts)),
     )
 
 

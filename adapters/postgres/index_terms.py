@@ -6,14 +6,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from adapters.postgres.rows import Row, storable
+from adapters.postgres.rows import FACTS, Row, facts_of, storable
 from adapters.postgres.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import IndexedTerms
 
 _SELECTED = (
-    "SELECT m.id, t.own, t.context, m.valid_from, m.valid_to, m.expires_at FROM memories m"
+    "SELECT m.id, t.own, t.context, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM memories m"
     " JOIN memory_terms t ON t.memory = m.number WHERE m.forgotten_at IS NULL"
 )
 
@@ -42,13 +43,13 @@ class PostgresIndexTerms:
 
 
 def _indexed(row: Row) -> IndexedTerms:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     span = (
         _seconds(valid_from, -math.inf),
         _seconds(valid_to, math.inf),
         _seconds(expires_at, math.inf),
     )
-    return IndexedTerms(MemoryId(id), own, context, span)
+    return IndexedTerms(MemoryId(id), own, context, span, facts_of(tuple(facts)))
 
 
 def _seconds(value: int | None, absent: float) -> float:

@@ -11,7 +11,11 @@ from adapters.postgres.arrays import texts
 from adapters.postgres.bodies import SELECTED_WITHOUT_BODIES, Bodies
 from adapters.postgres.feed import position_sql
 from adapters.postgres.filters import filter_sql
-from adapters.postgres.namespaces import lock_namespaces, lock_namespaces_of
+from adapters.postgres.namespaces import (
+    lock_namespaces,
+    lock_namespaces_of,
+    policy_of,
+)
 from adapters.postgres.rows import (
     SELECTED,
     Row,
@@ -26,11 +30,12 @@ from adapters.postgres.rows import (
     within_sql,
 )
 from adapters.postgres.session import Session
+from adapters.postgres.standing import standing_sql
 from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, Scope
-from domain.ports import Cursor, SessionPlace, Verified
+from domain.ports import Claim, Cursor, SessionPlace, Standing, Verified
 
 _JOINED = "memories m JOIN namespaces n ON n.id = m.namespace_id"
 
@@ -94,6 +99,25 @@ class PostgresMemories:
         bare = [row[2:] for row in rows if row[2] is not None]
         found = [memory_of(row) for row in await self._completed(bare)]
         return Verified({memory.id: memory for memory in found}, FeedPosition(epoch, int(seq)))
+
+    async def standing(self, scope: Scope, claim: Claim, /, *, fact: str) -> Standing:
+        """Hold a claim against the store, together with the heads: one statement.
+
+        With a cache, large bodies that it lacks are read by a second one in the same snapshot.
+        """
+        rows = await self._session.rows(*standing_sql(scope, claim, fact, self._selected))
+        epoch, seq, told, policies = rows[0][:4]
+        now = FeedPosition(epoch, int(seq))
+        held = claim.others if now == claim.seen_at else {**claim.sure, **claim.others}
+        found = [row[4:] for row in rows if row[4] is not None]
+        whole = [row[2:] for row in found if row[1] != held[row[0]]]
+        return Standing(
+            position=now,
+            versions={MemoryId(row[0]): row[1] for row in found},
+            changed={one.id: one for one in map(memory_of, await self._completed(whole))},
+            policy=policy_of(scope.namespace, policies),
+            fact=told,
+        )
 
     async def find(
         self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None

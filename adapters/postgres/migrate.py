@@ -11,9 +11,10 @@ from domain.errors import DataDirectoryError, DataDirectoryNewer, StoreUnavailab
 
 _POSTGRES_OLDEST = 140_000
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 _FILE_NAME = re.compile(r"(\d{4})_\w+\.sql")
 # One number for everybody who migrates: replicas that start together take turns.
-_LOCK = 0x536F6D61
+LOCK = 0x536F6D61
 
 
 async def migrate(connection: Connection) -> None:
@@ -23,21 +24,19 @@ async def migrate(connection: Connection) -> None:
     """
     with translated():
         await _recognise(connection)
-        await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         try:
-            version = await _version(connection)
-            newest = _migrations()[-1][0]
+            version = await schema_version(connection)
+            newest = newest_version()
             if version > newest:
                 raise DataDirectoryNewer(
                     f"the PostgreSQL database has schema version {version}, this program knows"
                     f" up to {newest}: use a newer version of Soma"
                 )
-            for number, file in _migrations():
-                if number > version:
-                    await _apply(connection, number, file.read_text("utf-8"))
+            await apply_migrations(connection)
         finally:
             if not connection.closed:
-                await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+                await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 async def _recognise(connection: Connection) -> None:
@@ -49,7 +48,31 @@ async def _recognise(connection: Connection) -> None:
         raise DataDirectoryError(f"the PostgreSQL database must be encoded in UTF8, not {row[0]}")
 
 
-async def _version(connection: Connection) -> int:
+async def apply_migrations(connection: Connection, *, upto: int | None = None) -> None:
+    """Apply what is missing, up to a version (None: the newest)."""
+    version = await schema_version(connection)
+    for number, file in _migrations():
+        if number > version and (upto is None or number <= upto):
+            await _apply(connection, number, file.read_text("utf-8"))
+
+
+def newest_version() -> int:
+    """Return the version of the schema that this program brings."""
+    return _migrations()[-1][0]
+
+
+def tables_of(version: int) -> list[str]:
+    """Return the tables of a version of the schema, each after those that it refers to."""
+    return [
+        name
+        for number, file in _migrations()
+        if number <= version
+        for name in _TABLE.findall(file.read_text("utf-8"))
+    ]
+
+
+async def schema_version(connection: Connection) -> int:
+    """Return the version of the schema that the database has, 0 for none."""
     there = await (
         await connection.execute("SELECT to_regclass('soma_schema') IS NOT NULL")
     ).fetchone()

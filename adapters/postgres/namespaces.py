@@ -6,10 +6,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 
 from adapters.postgres.rows import Row, scope_sql, to_json
 from adapters.postgres.session import Session
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope, ancestors
+
+#: Selects path and policy, with a space between, of the namespaces whose paths are given.
+POLICIES = "ARRAY(SELECT path || ' ' || policy FROM namespaces WHERE path = ANY(%s::text[]))"
+
+_POLICIES_CACHED = 1024
 
 
 class PostgresNamespaces:
@@ -43,17 +49,8 @@ class PostgresNamespaces:
 
     async def policy(self, namespace: Namespace, /) -> NamespacePolicy:
         """Return the policy in force: its own over its ancestors'."""
-        own: dict[str, str] = dict(
-            await self._session.rows(
-                "SELECT path, policy FROM namespaces WHERE path = ANY(%s::text[])",
-                [list(ancestors(namespace))],
-            )
-        )
-        in_force = NamespacePolicy()
-        for path in ancestors(namespace):
-            if path in own:
-                in_force = in_force.over(NamespacePolicy(**json.loads(own[path])))
-        return in_force
+        row = await self._session.row(f"SELECT {POLICIES}", [list(ancestors(namespace))])
+        return policy_of(namespace, [] if row is None else row[0])
 
     async def set_policy(self, namespace: Namespace, policy: NamespacePolicy, /) -> None:
         """Replace the namespace's own policy; a namespace may have one before it has memories."""
@@ -62,6 +59,21 @@ class PostgresNamespaces:
             "UPDATE namespaces SET policy = %s WHERE path = %s",
             [to_json(asdict(policy)), namespace],
         )
+
+
+def policy_of(namespace: Namespace, policies: Iterable[str]) -> NamespacePolicy:
+    """Lay the policies that `POLICIES` selected over each other."""
+    own = dict(one.split(" ", 1) for one in policies)
+    return _in_force(tuple(own.get(path, "{}") for path in ancestors(namespace)))
+
+
+@lru_cache(maxsize=_POLICIES_CACHED)
+def _in_force(texts: tuple[str, ...]) -> NamespacePolicy:
+    """Lay policies over each other, the nearest first: mostly the same ones, and empty."""
+    in_force = NamespacePolicy()
+    for text in texts:
+        in_force = in_force.over(NamespacePolicy(**json.loads(text)))
+    return in_force
 
 
 async def lock_namespaces(session: Session, paths: Iterable[Namespace]) -> dict[str, int]:

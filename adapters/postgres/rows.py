@@ -12,6 +12,7 @@ from typing import Any
 from adapters.postgres.arrays import texts
 from domain.memory import Kind, Memory, MemoryId, Payload, Source
 from domain.namespace import Namespace, Scope, ScopeKind
+from domain.ports import Facts
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = tuple[Any, ...]
@@ -25,6 +26,9 @@ COLUMNS = (
 
 #: Selects what `memory_of` reads; needs `memories m` and `namespaces n`.
 SELECTED = "m.id, n.path, " + ", ".join(f"m.{column}" for column in COLUMNS)
+
+#: Selects what `facts_of` reads; needs `memories m`.
+FACTS = "m.kind, m.level, m.tags, m.actor, m.session, m.happened_at, m.coordinate, m.payload"
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _KINDS = {kind.value: kind for kind in Kind}
@@ -168,6 +172,21 @@ def memory_of(row: Row) -> Memory:
         source=_NOBODY
         if actor is None and session is None
         else Source(actor=actor, session=session),
+    )
+
+
+def facts_of(row: Row) -> Facts:
+    """Build what filters look at from a row of `FACTS`."""
+    kind, level, tags, actor, session, happened_at, coordinate, payload = row
+    return Facts(
+        kind=kind,
+        level=level,
+        tags=tuple(tags),
+        actor=actor,
+        session=session,
+        happened_at=happened_at,
+        coordinate=None if coordinate is None else tuple(coordinate),
+        payload=payload,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from psycopg import AsyncConnection, ProgrammingError
@@ -20,7 +20,7 @@ from adapters.postgres.session import Connection, Session
 from adapters.postgres.transaction import PostgresTransaction
 from domain.errors import ConfigurationError, StoreUnavailable
 from domain.memory import MemoryId
-from domain.ports import Cache, Finding, Transaction
+from domain.ports import Answer, Cache, Finding, Transaction
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 #: Each statement sees what was committed before it: after a wait for a counter, the newest state.
@@ -109,6 +109,33 @@ class PostgresStore:
         if self._bodies is not None and session.bodies_read:
             await self._keep(self._bodies, session.bodies_read)
 
+    async def glance(self, ask: Callable[[Transaction], Awaitable[Answer]], /) -> Answer:
+        """Ask one thing in one round trip: a single statement is a snapshot of its own.
+
+        A cache of bodies may need a second statement, so there it is a transaction. What is asked
+        in passing has to be answered within the time that callers wait for a connection.
+        """
+        if self._bodies is not None:
+            async with self.reading() as transaction:
+                return await ask(transaction)
+        pool = self._opened()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._waiting_timeout_seconds
+        while True:
+            with translated():
+                connection = await pool.getconn(timeout=max(0.1, deadline - loop.time()))
+            patience = self._waiting_timeout_seconds
+            session = Session(connection, writing=False, silence_seconds=patience)
+            try:
+                return await ask(PostgresTransaction(session))
+            except StoreUnavailable:
+                # It may have died while nobody looked: then another one, or a new one, answers.
+                if not connection.closed or loop.time() >= deadline:
+                    raise
+            finally:
+                await session.roll_back()
+                await pool.putconn(connection)
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """Open a change: committed and on the disk when the block ends, absent when it raises."""
@@ -140,8 +167,7 @@ class PostgresStore:
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` when the database cannot be read."""
-        async with self.reading() as transaction:
-            await transaction.settings.get("epoch")
+        await self.glance(lambda tx: tx.settings.get("epoch"))
 
     async def check(self) -> list[Finding]:
         """Compare everything derived with the canonical rows."""
@@ -176,7 +202,7 @@ class PostgresStore:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._waiting_timeout_seconds
-        silence = patience or self._statement_timeout_seconds + _GRACE_SECONDS
+        silence = patience or self._silence_seconds
         while True:
             left = max(0.1, deadline - loop.time())
             with translated():
@@ -234,6 +260,10 @@ class PostgresStore:
         finally:
             if erased:
                 await bodies.take_back([key for key, (id, _) in read.items() if id in erased])
+
+    @property
+    def _silence_seconds(self) -> float:
+        return self._statement_timeout_seconds + _GRACE_SECONDS
 
     def _opened(self) -> AsyncConnectionPool[Connection]:
         if self._pool is None:

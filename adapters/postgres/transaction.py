@@ -7,6 +7,7 @@ from adapters.postgres.embeddings import PostgresEmbeddings
 from adapters.postgres.feed import PostgresFeed
 from adapters.postgres.fences import PostgresFences
 from adapters.postgres.index_terms import PostgresIndexTerms
+from adapters.postgres.jobs import PostgresErasures, PostgresJobs
 from adapters.postgres.keys import PostgresApiKeys
 from adapters.postgres.lexicon import PostgresLexicon
 from adapters.postgres.links import PostgresLinks
@@ -19,10 +20,12 @@ from adapters.postgres.versions import PostgresVersions
 from domain.ports import (
     ApiKeys,
     Embeddings,
+    Erasures,
     Feed,
     Fences,
     IdempotencyKeys,
     IndexTerms,
+    Jobs,
     Lexicon,
     Links,
     Memories,
@@ -50,3 +53,5 @@ class PostgresTransaction:
         self.projections: Projections = PostgresProjections(session)
         self.fences: Fences = PostgresFences(session)
         self.keys: ApiKeys = PostgresApiKeys(session)
+        self.jobs: Jobs = PostgresJobs(session)
+        self.erasures: Erasures = PostgresErasures(session)

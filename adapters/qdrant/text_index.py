@@ -11,8 +11,9 @@ from adapters.qdrant.index import memories_of
 from adapters.qdrant.overlay import Overlay, read_overlay
 from adapters.qdrant.points import WORDS
 from adapters.qdrant.words import query_words
+from domain.events import FeedPosition
 from domain.filter import Filter
-from domain.lexical import bm25
+from domain.lexical import LexicalEvidence, bm25
 from domain.memory import MemoryId
 from domain.namespace import Scope
 from domain.ports import CanonicalStore, Transaction
@@ -65,6 +66,17 @@ class QdrantTextIndex:
             ],
         )
         return [*recent[:limit], *memories_of(points)[:limit]]
+
+    def evidence(
+        self,
+        ids: Sequence[MemoryId],
+        terms: Sequence[str],
+        scope: Scope,
+        position: FeedPosition,
+        /,
+    ) -> LexicalEvidence | None:
+        """Return None: Qdrant keeps weights, not counts."""
+        return None
 
 
 async def _matching(

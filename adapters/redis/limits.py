@@ -22,6 +22,7 @@ _SLOTS = 16
 _TAKE = Script(
     """
     local limit, slot_us, slots = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+    local calls = tonumber(ARGV[4])
     local time = redis.call('TIME')
     local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
     local now = math.floor(now_us / slot_us)
@@ -38,12 +39,12 @@ _TAKE = Script(
         end
     end
 
-    local granted = used < limit
+    local granted = used + calls <= limit
     if granted then
-        redis.call('HINCRBY', KEYS[1], string.format('%.0f', now), 1)
+        redis.call('HINCRBY', KEYS[1], string.format('%.0f', now), calls)
         redis.call('PEXPIRE', KEYS[1], math.ceil((slots + 1) * slot_us / 1000))
-        counts[now] = (counts[now] or 0) + 1
-        used = used + 1
+        counts[now] = (counts[now] or 0) + calls
+        used = used + calls
     end
 
     local reset, left = now + slots + 1, used
@@ -66,8 +67,10 @@ class RedisRateLimiter:
         self._server = server
         self._fallback = fallback
 
-    async def take(self, key: str, /, *, limit: int, window_seconds: float) -> Allowance:
-        """Count one call, unless that exceeds `limit` calls in any window of that length.
+    async def take(
+        self, key: str, /, *, limit: int, window_seconds: float, calls: int = 1
+    ) -> Allowance:
+        """Count calls, all or none, unless they exceed `limit` in any window of that length.
 
         A call counts for its window and up to 1/16 longer. Refused calls do not count.
         """
@@ -75,12 +78,14 @@ class RedisRateLimiter:
         name = self._server.key("limit", f"{slot_us}:{key}")
 
         async def question(client: Client) -> object:
-            return await _TAKE.run(client, name, limit, slot_us, _SLOTS)
+            return await _TAKE.run(client, name, limit, slot_us, _SLOTS, calls)
 
         try:
             answer = await self._server.ask(question)
         except CacheUnavailable:
-            return await self._fallback.take(key, limit=limit, window_seconds=window_seconds)
+            return await self._fallback.take(
+                key, limit=limit, window_seconds=window_seconds, calls=calls
+            )
         match answer:
             case [int(granted), int(remaining), int(reset_us)]:
                 return Allowance(granted == 1, limit, remaining, reset_us / 1_000_000)

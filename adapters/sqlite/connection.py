@@ -50,3 +50,10 @@ def open_reader(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
     connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
     return connection
+
+
+def open_glancer(path: Path) -> sqlite3.Connection:
+    """Open a connection that cannot write and never waits for a lock."""
+    connection = open_reader(path)
+    connection.execute("PRAGMA busy_timeout = 0")
+    return connection

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.sqlite.rows import Row, list_json, micros, optional_micros, to_json
+from adapters.sqlite.filling import discard, requeue
+from adapters.sqlite.rows import FACTS, Row, facts_of, list_json, micros, optional_micros, to_json
 from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
-from domain.ports import Embedding, EmbeddingTask, IndexedVector
-from domain.vector import Role, Vector
+from domain.ports import Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
+from domain.vector import VECTORS, Role, TokenStates, Vector
 
 _OF_MEMORY = (
     "memory = (SELECT number FROM memories WHERE id = ? AND forgotten_at IS NULL) AND role = ?"
@@ -21,8 +22,8 @@ _OF_MEMORY = (
 
 # Parameters: the model twice.
 _INDEXED = (
-    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at"
-    " FROM {source}"
+    "SELECT m.id, own.vector, context.vector, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM {{source}}"
     " LEFT JOIN embeddings own"
     f" ON own.memory = m.number AND own.role = '{Role.OWN}' AND own.model = ?2"
     " LEFT JOIN embeddings context"
@@ -30,9 +31,15 @@ _INDEXED = (
     " WHERE m.forgotten_at IS NULL AND (own.number IS NOT NULL OR context.number IS NOT NULL)"
 )
 
-_HAS_NEIGHBOUR = (
-    "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
-    " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
+_VECTORS = ", ".join(f"'{role}'" for role in VECTORS)
+_STATES = f"'{Role.STATES}'"
+
+# Parameters: ids as JSON, the model.
+_COMPUTED = (
+    "SELECT m.id, e.version, e.role, e.input_hash, e.vector FROM json_each(?) w"
+    " CROSS JOIN memories m ON m.id = w.value"
+    " CROSS JOIN embeddings e ON e.memory = m.number AND e.role IN ({roles}) AND e.model = ?"
+    " WHERE m.forgotten_at IS NULL ORDER BY m.id, e.role"
 )
 
 
@@ -62,9 +69,9 @@ class SqliteEmbeddings:
         """Take back every lease."""
         await self._session.run(_release)
 
-    async def store(self, embeddings: Sequence[Embedding], /) -> list[Embedding]:
+    async def store(self, computed: Sequence[Computed], /) -> list[Computed]:
         """Insert those whose memory is live at that version and drop their tasks; return them."""
-        return await self._session.run(_store, embeddings)
+        return await self._session.run(_store, computed)
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
         """Count missing vectors, of all memories or of these."""
@@ -84,20 +91,21 @@ class SqliteEmbeddings:
         """Return the vectors of the live ones among `ids` with what they were computed from."""
         return await self._session.run(_stored, ids, model)
 
-    async def requeue(
-        self, model: str, /, *, limit: int, after: MemoryId | None
-    ) -> MemoryId | None:
-        """Queue what the next `limit` live memories lack; return the last id, None at the end.
+    async def states(self, ids: Sequence[MemoryId], model: str, /) -> list[KeptStates]:
+        """Return the token states of the live ones among `ids`."""
+        return await self._session.run(_states, ids, model)
 
-        Only a memory with a session neighbour lacks a context vector.
-        """
-        return await self._session.run(_requeue, model, limit, after)
+    async def requeue(
+        self, model: str, roles: Collection[Role], /, *, limit: int, after: MemoryId | None
+    ) -> MemoryId | None:
+        """Queue what the next `limit` live memories lack; return the last id, None at the end."""
+        return await self._session.run(requeue, model, roles, limit, after)
 
     async def discard(
         self, model: str, /, *, limit: int, after: MemoryId | None
     ) -> MemoryId | None:
         """Delete what the next `limit` live memories have of a model; return the last id."""
-        return await self._session.run(_discard, model, limit, after)
+        return await self._session.run(discard, model, limit, after)
 
 
 def remove_vectors(connection: sqlite3.Connection, numbers: str) -> None:
@@ -166,26 +174,26 @@ def _claim(
     ]
 
 
-def _store(connection: sqlite3.Connection, embeddings: Sequence[Embedding]) -> list[Embedding]:
+def _store(connection: sqlite3.Connection, computed: Sequence[Computed]) -> list[Computed]:
     live = {
         id: (number, version)
         for id, number, version in connection.execute(
             "SELECT m.id, m.number, m.version FROM json_each(?) w"
             " CROSS JOIN memories m ON m.id = w.value WHERE m.forgotten_at IS NULL",
-            [list_json({embedding.memory_id for embedding in embeddings})],
+            [list_json({one.memory_id for one in computed})],
         )
     }
     fresh = [
-        (embedding, live[embedding.memory_id][0])
-        for embedding in embeddings
-        if embedding.memory_id in live and live[embedding.memory_id][1] == embedding.version
+        (one, live[one.memory_id][0])
+        for one in computed
+        if one.memory_id in live and live[one.memory_id][1] == one.version
     ]
     connection.executemany(
         "INSERT INTO embeddings (memory, role, model, version, input_hash, vector)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (memory, role, model) DO UPDATE SET"
         " version = excluded.version, input_hash = excluded.input_hash, vector = excluded.vector",
         [
-            (number, one.role.value, one.model, one.version, one.input_hash, one.vector.data)
+            (number, one.role.value, one.model, one.version, one.input_hash, one.data)
             for one, number in fresh
         ],
     )
@@ -193,7 +201,7 @@ def _store(connection: sqlite3.Connection, embeddings: Sequence[Embedding]) -> l
         "DELETE FROM embedding_tasks WHERE memory = ? AND role = ? AND model = ?",
         [(number, one.role.value, one.model) for one, number in fresh],
     )
-    return [embedding for embedding, _ in fresh]
+    return [one for one, _ in fresh]
 
 
 def _pending(connection: sqlite3.Connection, model: str, ids: Sequence[MemoryId] | None) -> int:
@@ -230,21 +238,25 @@ def _of(connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str) -> 
 
 
 def _stored(connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str) -> list[Embedding]:
-    rows = connection.execute(
-        "SELECT m.id, e.version, e.role, e.input_hash, e.vector FROM json_each(?) w"
-        " CROSS JOIN memories m ON m.id = w.value"
-        " CROSS JOIN embeddings e ON e.memory = m.number AND e.model = ?"
-        " WHERE m.forgotten_at IS NULL ORDER BY m.id, e.role",
-        [list_json(set(ids)), model],
-    )
+    rows = connection.execute(_COMPUTED.format(roles=_VECTORS), [list_json(set(ids)), model])
     return [
         Embedding(MemoryId(id), version, Role(role), model, input_hash, Vector(vector))
         for id, version, role, input_hash, vector in rows
     ]
 
 
+def _states(
+    connection: sqlite3.Connection, ids: Sequence[MemoryId], model: str
+) -> list[KeptStates]:
+    rows = connection.execute(_COMPUTED.format(roles=_STATES), [list_json(set(ids)), model])
+    return [
+        KeptStates(MemoryId(id), version, model, input_hash, TokenStates(states))
+        for id, version, _, input_hash, states in rows
+    ]
+
+
 def _indexed(row: Row) -> IndexedVector:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     return IndexedVector(
         MemoryId(id),
         None if own is None else Vector(own),
@@ -254,45 +266,9 @@ def _indexed(row: Row) -> IndexedVector:
             _seconds(valid_to, math.inf),
             _seconds(expires_at, math.inf),
         ),
+        facts_of(tuple(facts)),
     )
 
 
 def _seconds(value: int | None, absent: float) -> float:
     return absent if value is None else value / 1_000_000
-
-
-def _requeue(
-    connection: sqlite3.Connection, model: str, limit: int, after: MemoryId | None
-) -> MemoryId | None:
-    ids = _next_live(connection, limit, after)
-    for role, needed in ((Role.OWN, "1"), (Role.CONTEXT, _HAS_NEIGHBOUR)):
-        connection.execute(
-            "INSERT INTO embedding_tasks (memory, role, model, namespace_id)"
-            " SELECT m.number, ?1, ?2, m.namespace_id FROM json_each(?3) w"
-            " CROSS JOIN memories m ON m.id = w.value WHERE NOT EXISTS (SELECT 1 FROM embeddings e"
-            " WHERE e.memory = m.number AND e.role = ?1 AND e.model = ?2)"
-            f" AND {needed} ON CONFLICT (memory, role, model) DO NOTHING",
-            [role.value, model, list_json(ids)],
-        )
-    return MemoryId(ids[-1]) if ids else None
-
-
-def _discard(
-    connection: sqlite3.Connection, model: str, limit: int, after: MemoryId | None
-) -> MemoryId | None:
-    ids = _next_live(connection, limit, after)
-    for table in ("embeddings", "embedding_tasks"):
-        connection.execute(
-            f"DELETE FROM {table} WHERE model = ? AND memory IN (SELECT m.number"
-            " FROM json_each(?) w CROSS JOIN memories m ON m.id = w.value)",
-            [model, list_json(ids)],
-        )
-    return MemoryId(ids[-1]) if ids else None
-
-
-def _next_live(connection: sqlite3.Connection, limit: int, after: MemoryId | None) -> list[str]:
-    rows = connection.execute(
-        "SELECT id FROM memories WHERE forgotten_at IS NULL AND id > ? ORDER BY id LIMIT ?",
-        [after or "", limit],
-    )
-    return [id for (id,) in rows]

@@ -12,7 +12,7 @@ from adapters.sqlite.rows import Row, list_json, micros, moment_of, scope_sql, t
 from adapters.sqlite.session import Session
 from domain.events import Event, EventType, FeedPosition
 from domain.memory import MemoryId
-from domain.namespace import Namespace, Scope
+from domain.namespace import Namespace, Scope, ScopeKind
 
 #: What an event consists of, but for its namespace, in the order of `event_of`.
 EVENT_COLUMNS = (
@@ -37,6 +37,9 @@ class SqliteFeed:
 
     async def position(self, scope: Scope, /) -> FeedPosition:
         """Return the epoch and the sum of the heads in scope."""
+        found = self._session.at_once(_position_of_one, scope)
+        if found is not None:
+            return found
         return await self._session.run(position, scope)
 
     async def after(self, namespace: Namespace, seq: int, /, *, limit: int) -> list[Event]:
@@ -59,6 +62,11 @@ def position(connection: sqlite3.Connection, scope: Scope) -> FeedPosition:
         parameters,
     ).fetchone()
     return FeedPosition(epoch, seq)
+
+
+def _position_of_one(connection: sqlite3.Connection, scope: Scope) -> FeedPosition | None:
+    """Return the position of a single namespace, which is two rows; None for a subtree."""
+    return position(connection, scope) if scope.kind is ScopeKind.EXACT else None
 
 
 def event_of(namespace: Namespace, row: Row) -> Event:

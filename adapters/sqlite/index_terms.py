@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from constants; user text is always a parameter
 """What the lexicon holds of each live memory, for text indexes built from it."""
 
 from __future__ import annotations
@@ -6,14 +7,15 @@ import math
 import sqlite3
 from collections.abc import Sequence
 
-from adapters.sqlite.rows import Row, list_json
+from adapters.sqlite.rows import FACTS, Row, facts_of, list_json
 from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import IndexedTerms
 
 _SELECTED = (
-    "SELECT m.id, t.own, t.context, m.valid_from, m.valid_to, m.expires_at FROM {source}"
+    "SELECT m.id, t.own, t.context, m.valid_from, m.valid_to, m.expires_at,"
+    f" {FACTS} FROM {{source}}"
     " CROSS JOIN memory_terms t ON t.memory = m.number WHERE m.forgotten_at IS NULL"
 )
 
@@ -53,13 +55,13 @@ def _of(connection: sqlite3.Connection, ids: Sequence[MemoryId]) -> list[Indexed
 
 
 def _indexed(row: Row) -> IndexedTerms:
-    id, own, context, valid_from, valid_to, expires_at = row
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
     span = (
         _seconds(valid_from, -math.inf),
         _seconds(valid_to, math.inf),
         _seconds(expires_at, math.inf),
     )
-    return IndexedTerms(MemoryId(id), own, context, span)
+    return IndexedTerms(MemoryId(id), own, context, span, facts_of(tuple(facts)))
 
 
 def _seconds(value: int | None, absent: float) -> float:

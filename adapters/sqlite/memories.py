@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.sqlite import memory_changes
-from adapters.sqlite.feed import position
 from adapters.sqlite.filters import filter_sql
 from adapters.sqlite.rows import (
     SELECTED,
@@ -23,18 +22,13 @@ from adapters.sqlite.rows import (
     within_sql,
 )
 from adapters.sqlite.session import Session
+from adapters.sqlite.standing import live, standing, unmoved, verify
 from domain.filter import Filter
 from domain.memory import Life, Memory, MemoryId, MemoryVersion
 from domain.namespace import Namespace, Scope
-from domain.ports import Cursor, SessionPlace, Verified
+from domain.ports import Claim, Cursor, SessionPlace, Standing, Verified
 
 _JOINED = "memories m JOIN namespaces n ON n.id = m.namespace_id"
-
-# CROSS JOIN fixes the order: from the ids to their rows, never through all rows of a namespace.
-_OF_IDS = (
-    f"SELECT {SELECTED} FROM json_each(?) w CROSS JOIN memories m ON m.id = w.value"
-    " CROSS JOIN namespaces n ON n.id = m.namespace_id WHERE m.forgotten_at IS NULL"
-)
 
 
 class SqliteMemories:
@@ -45,11 +39,18 @@ class SqliteMemories:
 
     async def get(self, ids: Sequence[MemoryId], /) -> dict[MemoryId, Memory]:
         """Return the live ones among `ids`."""
-        return await self._session.run(_get, ids)
+        return await self._session.run(live, ids)
 
     async def verify(self, ids: Sequence[MemoryId], scope: Scope, filter: Filter, /) -> Verified:
         """Return those of `ids` that are live, in scope and pass, with the scope's heads."""
-        return await self._session.run(_verify, ids, scope, filter)
+        return await self._session.run(verify, ids, scope, filter)
+
+    async def standing(self, scope: Scope, claim: Claim, /, *, fact: str) -> Standing:
+        """Hold a claim against the store, together with the scope's heads."""
+        found = self._session.at_once(unmoved, scope, claim, fact)
+        if found is not None:
+            return found
+        return await self._session.run(standing, scope, claim, fact)
 
     async def find(
         self, scope: Scope, filter: Filter, /, *, limit: int, after: Cursor | None = None
@@ -103,27 +104,6 @@ class SqliteMemories:
         """Remove everything but the bare id; the bytes go from the file at the commit."""
         self._session.erased = True
         await self._session.run(memory_changes.erase, ids, at, actor)
-
-
-def _memories(rows: sqlite3.Cursor) -> dict[MemoryId, Memory]:
-    memories = map(memory_of, rows)
-    return {memory.id: memory for memory in memories}
-
-
-def _get(connection: sqlite3.Connection, ids: Sequence[MemoryId]) -> dict[MemoryId, Memory]:
-    return _memories(connection.execute(_OF_IDS, [list_json(ids)]))
-
-
-def _verify(
-    connection: sqlite3.Connection, ids: Sequence[MemoryId], scope: Scope, filter: Filter
-) -> Verified:
-    # Two statements, but one snapshot.
-    within, scope_parameters = within_sql(scope)
-    passes, parameters = filter_sql(filter)
-    rows = connection.execute(
-        f"{_OF_IDS} AND {within} AND ({passes})", [list_json(ids), *scope_parameters, *parameters]
-    )
-    return Verified(_memories(rows), position(connection, scope))
 
 
 def _find(

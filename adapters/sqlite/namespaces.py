@@ -7,10 +7,13 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 
 from adapters.sqlite.rows import list_json, scope_sql, to_json
 from adapters.sqlite.session import Session
 from domain.namespace import Namespace, NamespacePolicy, NamespaceStats, Scope, ancestors
+
+_POLICIES_CACHED = 1024
 
 
 class SqliteNamespaces:
@@ -27,7 +30,7 @@ class SqliteNamespaces:
 
     async def policy(self, namespace: Namespace, /) -> NamespacePolicy:
         """Return the policy in force: its own over its ancestors'."""
-        return await self._session.run(_policy, namespace)
+        return await self._session.run(policy_in_force, namespace)
 
     async def set_policy(self, namespace: Namespace, policy: NamespacePolicy, /) -> None:
         """Replace the namespace's own policy; a namespace may have one before it has memories."""
@@ -73,17 +76,22 @@ def _stats(
     ]
 
 
-def _policy(connection: sqlite3.Connection, namespace: Namespace) -> NamespacePolicy:
+def policy_in_force(connection: sqlite3.Connection, namespace: Namespace) -> NamespacePolicy:
+    """Return a namespace's own policy over its ancestors'."""
+    line = ancestors(namespace)
+    marks = ", ".join("?" * len(line))
     own = dict(
-        connection.execute(
-            "SELECT n.path, n.policy FROM json_each(?) w JOIN namespaces n ON n.path = w.value",
-            [list_json(ancestors(namespace))],
-        )
+        connection.execute(f"SELECT path, policy FROM namespaces WHERE path IN ({marks})", line)
     )
+    return _in_force(tuple(own.get(path, "{}") for path in line))
+
+
+@lru_cache(maxsize=_POLICIES_CACHED)
+def _in_force(texts: tuple[str, ...]) -> NamespacePolicy:
+    """Lay policies over each other, the nearest first: mostly the same ones, and empty."""
     in_force = NamespacePolicy()
-    for path in ancestors(namespace):
-        if path in own:
-            in_force = in_force.over(NamespacePolicy(**json.loads(own[path])))
+    for text in texts:
+        in_force = in_force.over(NamespacePolicy(**json.loads(text)))
     return in_force
 
 

@@ -40,7 +40,7 @@ class SqliteSettings:
 
     async def get(self, name: str, /) -> str | None:
         """Return one fact."""
-        return await self._session.run(_get_setting, name)
+        return await self._session.run(setting, name)
 
     async def set(self, name: str, value: str, /) -> None:
         """Replace one fact."""
@@ -81,7 +81,8 @@ def _add_key(
     )
 
 
-def _get_setting(connection: sqlite3.Connection, name: str) -> str | None:
+def setting(connection: sqlite3.Connection, name: str) -> str | None:
+    """Return one fact about the store."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", [name]).fetchone()
     return None if row is None else str(row[0])
 

@@ -106,6 +106,15 @@ class Session:
             raise RuntimeError("the transaction is over")
         return await self._channel.run(self._inside, lambda c: work(c, *args, **kwargs))
 
+    def at_once(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Return None: all of a transaction happens on its channel."""
+        return None
+
     async def commit(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Finish: `work` commits. A cancellation waits for the outcome, for it cannot be undone."""
         self._over = True
@@ -127,6 +136,53 @@ class Session:
         if not connection.in_transaction:
             connection.execute(self._begin)
         return work(connection)
+
+
+class Glance(Session):
+    """A transaction of one call: it ends in the same hop to a reader's thread."""
+
+    # It has no channel of its own: each call takes one that is idle.
+    def __init__(self, idle: asyncio.Queue[Channel], here: sqlite3.Connection) -> None:
+        self.erased = False
+        self._idle = idle
+        self._here = here
+
+    async def run(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call `work` with a snapshot of its own."""
+        channel = await self._idle.get()
+        try:
+            return await channel.run(_within_one_call, lambda c: work(c, *args, **kwargs))
+        finally:
+            # A call whose caller was cancelled ends before the next one on the channel begins.
+            self._idle.put_nowait(channel)
+
+    def at_once(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Call `work` in this thread; None where that might have to wait.
+
+        Only for what reads a few small rows: a hop to another thread takes several times as long.
+        """
+        try:
+            return _within_one_call(self._here, lambda c: work(c, *args, **kwargs))
+        except sqlite3.Error:
+            return None
+
+
+def _within_one_call(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        _roll_back(connection)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ from adapters.sqlite.embeddings import SqliteEmbeddings
 from adapters.sqlite.feed import SqliteFeed
 from adapters.sqlite.fences import SqliteFences
 from adapters.sqlite.index_terms import SqliteIndexTerms
+from adapters.sqlite.jobs import SqliteErasures, SqliteJobs
 from adapters.sqlite.keys import SqliteApiKeys
 from adapters.sqlite.lexicon import SqliteLexicon
 from adapters.sqlite.links import SqliteLinks
@@ -18,10 +19,12 @@ from adapters.sqlite.versions import SqliteVersions
 from domain.ports import (
     ApiKeys,
     Embeddings,
+    Erasures,
     Feed,
     Fences,
     IdempotencyKeys,
     IndexTerms,
+    Jobs,
     Lexicon,
     Links,
     Memories,
@@ -49,3 +52,5 @@ class SqliteTransaction:
         self.projections: Projections = SqliteProjections(session)
         self.fences: Fences = SqliteFences(session)
         self.keys: ApiKeys = SqliteApiKeys(session)
+        self.jobs: Jobs = SqliteJobs(session)
+        self.erasures: Erasures = SqliteErasures(session)

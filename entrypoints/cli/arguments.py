@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import re
 from pathlib import Path
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
+from entrypoints.cli.values import box, json_object, numbers, seconds
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -29,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_transfer(commands)
     _add_keys(commands)
     _add_operations(commands)
+    _add_jobs(commands)
+    _add_backups(commands)
     return parser
 
 
@@ -81,9 +80,9 @@ def _add_fields(command: argparse.ArgumentParser) -> None:
     fields.add_argument(
         "--tag", dest="tags", action="append", metavar="TAG", help="repeat for more"
     )
-    fields.add_argument("--payload", type=_json_object, metavar="JSON", help="a JSON object")
+    fields.add_argument("--payload", type=json_object, metavar="JSON", help="a JSON object")
     fields.add_argument(
-        "--coordinate", type=_numbers, metavar="X,Y,...", help="--coordinate=-1,2 when negative"
+        "--coordinate", type=numbers, metavar="X,Y,...", help="--coordinate=-1,2 when negative"
     )
     fields.add_argument("--importance", type=float, metavar="X", help="0 or more, default 1")
     fields.add_argument("--pinned", action="store_true", default=None)
@@ -91,7 +90,7 @@ def _add_fields(command: argparse.ArgumentParser) -> None:
     fields.add_argument("--valid-from", metavar="TIME")
     fields.add_argument("--valid-to", metavar="TIME")
     fields.add_argument(
-        "--ttl", dest="ttl_seconds", type=_seconds, metavar="TIME", help="life: 90, 15m, 12h, 7d"
+        "--ttl", dest="ttl_seconds", type=seconds, metavar="TIME", help="life: 90, 15m, 12h, 7d"
     )
 
 
@@ -103,12 +102,12 @@ def _add_recall(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--min-relevance", type=float, metavar="X", help="0 to 1")
     command.add_argument(
         "--where",
-        type=_json_object,
+        type=json_object,
         metavar="JSON",
         help='on the payload: {"city": {"eq": "Rome"}}',
     )
     command.add_argument(
-        "--box", type=_box, metavar="MIN:MAX", help="coordinates such as --box=0,0:9,9"
+        "--box", type=box, metavar="MIN:MAX", help="coordinates such as --box=0,0:9,9"
     )
     command.add_argument("--expand", type=int, metavar="HOPS", help="follow links from the hits")
     command.add_argument("--explain", action="store_true", help="show the parts of every score")
@@ -153,7 +152,7 @@ def _add_links(commands: Commands[argparse.ArgumentParser]) -> None:
     link.add_argument("target")
     link.add_argument("--type", default="related", help="default: related")
     link.add_argument("--weight", type=float, default=1.0, metavar="X", help="strength, default 1")
-    link.add_argument("--properties", type=_json_object, metavar="JSON")
+    link.add_argument("--properties", type=json_object, metavar="JSON")
     unlink = _add(commands, "unlink", "links:unlink", "remove a link")
     unlink.add_argument("source")
     unlink.add_argument("target")
@@ -175,10 +174,12 @@ def _add_transfer(commands: Commands[argparse.ArgumentParser]) -> None:
     importing = _add(commands, "import", "transfer:import_file", "load memories from NDJSON")
     importing.add_argument("file", help="a file, or - for standard input")
     _add_wait(importing, None)
+    importing.add_argument("--resume", metavar="JOB", help="go on with an import of the same file")
     export = _add(commands, "export", "transfer:export_file", "write memories as NDJSON")
     export.add_argument("file", nargs="?", default="-", help="a file (default: standard output)")
     _add_scope(export, "subtree")
     export.add_argument("--vectors", action="store_true", help="with their embedding vectors")
+    export.add_argument("--resume", action="store_true", help="go on with what broke off")
 
 
 def _add_keys(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -193,7 +194,7 @@ def _add_keys(commands: Commands[argparse.ArgumentParser]) -> None:
         help="each includes those before it",
     )
     create.add_argument("--everywhere", action="store_true", help="not bound to a namespace")
-    create.add_argument("--ttl", type=_seconds, metavar="TIME", help="life: 12h, 7d, 52w")
+    create.add_argument("--ttl", type=seconds, metavar="TIME", help="life: 12h, 7d, 52w")
     _add(actions, "list", "keys:listing", "list keys, never their tokens")
     revoke = _add(actions, "revoke", "keys:revoke", "revoke a key for good")
     revoke.add_argument("id", help="as `soma keys list` shows it")
@@ -230,6 +231,36 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
     _add(commands, "demo", "demo:demo", "show everything on a small conversation")
 
 
+def _add_backups(commands: Commands[argparse.ArgumentParser]) -> None:
+    backup = _add(commands, "backup", "backups:backup", "copy the whole store to a new folder")
+    what = backup.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", type=Path, metavar="PATH", help="the folder to make")
+    what.add_argument("--verify", type=Path, metavar="PATH", help="check a backup instead")
+    restore = _add(commands, "restore", "backups:restore", "put a backup in the store's place")
+    restore.add_argument("--from", dest="source", type=Path, required=True, metavar="PATH")
+    restore.add_argument(
+        "--replace", action="store_true", help="even if the store holds memories: they are lost"
+    )
+    restore.add_argument(
+        "--ledger",
+        dest="ledgers",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="erasures of another installation, not to come back (repeat)",
+    )
+
+
+def _add_jobs(commands: Commands[argparse.ArgumentParser]) -> None:
+    jobs = _add(commands, "jobs", "jobs:jobs", "list, show or cancel jobs")
+    jobs.add_argument("action", nargs="?", choices=("list", "show", "cancel"), default="list")
+    jobs.add_argument("id", nargs="?", help="which job to show or cancel")
+    jobs.add_argument("--kind", help="such as reindex, reconcile, backup, import, export")
+    jobs.add_argument("--state", help="queued, running, succeeded, failed or cancelled")
+    _add_page(jobs)
+
+
 def _add_scope(command: argparse._ActionsContainer, default: str = "exact") -> None:
     command.add_argument(
         "--scope", choices=("exact", "subtree"), default=default, help=f"default: {default}"
@@ -245,34 +276,3 @@ def _add_wait(command: argparse.ArgumentParser, default: str | None) -> None:
     command.add_argument(
         "--wait", choices=("indexed", "stored"), default=default, help="come back when it is so"
     )
-
-
-def _json_object(text: str) -> dict[str, object]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError("is not a JSON object such as {}")
-    return value
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError("must be numbers joined by commas") from error
-
-
-def _box(text: str) -> dict[str, list[float]]:
-    low, colon, high = text.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError("must be two corners joined by a colon")
-    return {"min": _numbers(low), "max": _numbers(high)}
-
-
-def _seconds(text: str) -> float:
-    matched = _DURATION.fullmatch(text)
-    if matched is None:
-        raise argparse.ArgumentTypeError("must be a time such as 90, 15m, 12h or 7d")
-    return float(matched[1]) * _UNITS[matched[2] or "s"]

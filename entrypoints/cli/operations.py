@@ -9,6 +9,7 @@ from domain.errors import DataDirectoryBusy
 from entrypoints.cli.client import Json, connected
 from entrypoints.cli.ownership import opened
 from entrypoints.cli.printing import note, say, show_fields, show_json, show_table
+from entrypoints.cli.watching import result_of
 
 PAGE = 1000
 
@@ -37,7 +38,8 @@ async def stats(options: argparse.Namespace) -> int:
 async def reindex(options: argparse.Namespace) -> int:
     """Queue the vectors that are missing; with --model, those of another embedding model."""
     async with connected(options) as api:
-        answer = await api.send("POST", "/v1/maintenance/reindex", model=options.model)
+        job = await api.send("POST", "/v1/maintenance/reindex", model=options.model, wait=False)
+        answer = await result_of(api, job)
         if options.json:
             show_json(answer)
         else:
@@ -47,8 +49,14 @@ async def reindex(options: argparse.Namespace) -> int:
 
 async def reconcile(options: argparse.Namespace) -> int:
     """Compare everything derived with the canonical store; 1 when a check finds something."""
+    settings = options.settings
+    if not options.check and (settings.url is None or options.data is not None):
+        async with opened(settings) as directory:
+            if analysed := await directory.reanalyse():
+                note(f"analysed {analysed} memories as {settings.language}")
     async with connected(options) as api:
-        answer = await api.send("POST", "/v1/maintenance/reconcile", check=options.check)
+        job = await api.send("POST", "/v1/maintenance/reconcile", check=options.check, wait=False)
+        answer = await result_of(api, job)
         findings = answer["findings"]
         if options.json:
             show_json(answer)

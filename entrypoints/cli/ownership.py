@@ -74,6 +74,19 @@ class Directory:
 
         return await self._stack.enter_async_context(running(build(self._settings)))
 
+    async def reanalyse(self) -> int:
+        """Analyse the memories in the language of the settings, unless somebody owns them now."""
+        lock = _lock(self._settings.data_dir)
+        if lock is None:
+            return 0
+        try:
+            from container import build, opened
+
+            async with opened(build(self._settings)) as container:
+                return await container.reanalyse()()
+        finally:
+            os.close(lock)
+
     async def _serve(self, container: Container) -> None:
         from entrypoints.http.server import serve_socket
 

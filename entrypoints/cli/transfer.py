@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import codecs
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +16,9 @@ from typing import IO, TYPE_CHECKING
 from entrypoints.cli.client import Api, connected
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.memories import namespace_of
+from entrypoints.cli.partial import Kept, kept_of
 from entrypoints.cli.printing import note, safe, say, show_json
+from entrypoints.cli.watching import progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,12 +31,18 @@ ERRORS_SHOWN_MAX = 20
 
 async def import_file(options: argparse.Namespace) -> int:
     """Load NDJSON; bad lines are reported with their number and the rest is loaded."""
+    job = options.resume or secrets.token_hex(16)
     async with connected(options) as api:
-        with _source(options.file) as (file, size), _progress() as progress:
-            lines = _chunks(file, size, progress)
-            report = await api.upload("/v1/import", lines, wait=options.wait or "stored")
+        with _source(options.file) as (file, size), progress() as bars:
+            lines = _chunks(file, size, bars)
+            try:
+                report = await api.upload(
+                    "/v1/import", lines, wait=options.wait or "stored", job=job
+                )
+            except Failure as failure:
+                raise Failure(f"{failure} (--resume {job} goes on)") from failure
             if options.wait is None and api.embedded and options.settings.embedder != "none":
-                await _until_embedded(api, progress)
+                await _until_embedded(api, bars)
         if options.json:
             show_json(report)
         else:
@@ -59,7 +68,7 @@ async def export_file(options: argparse.Namespace) -> int:
             async for chunk in api.download("/v1/export", **parameters):
                 write(chunk)
             return 0
-        lines = await _save(api, Path(options.file), parameters)
+        lines = await _save(api, Path(options.file), parameters, resume=options.resume)
         if options.json:
             show_json({"file": options.file, "lines": lines})
         else:
@@ -67,39 +76,49 @@ async def export_file(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _save(api: Api, path: Path, parameters: dict[str, object]) -> int:
-    """Write beside `path` and move it into place; return the number of lines."""
+async def _save(api: Api, path: Path, parameters: dict[str, object], *, resume: bool) -> int:
+    """Write beside `path` and move it into place; return the number of lines.
+
+    What the server broke off stays beside it, to be gone on with.
+    """
     partial = path.with_name(f"{path.name}.partial")
-    lines = 0
     try:
-        with partial.open("wb") as file, _progress() as progress:
-            task = progress.add_task("exporting", total=None)
-            async for chunk in api.download("/v1/export", **parameters):
+        begun = await asyncio.to_thread(kept_of, partial) if resume else Kept()
+        lines = begun.lines
+        with partial.open("r+b" if begun.bytes else "wb") as file, progress() as bars:
+            file.seek(begun.bytes)
+            file.truncate()
+            task = bars.add_task("exporting", total=None)
+            async for chunk in api.download("/v1/export", **parameters, after=begun.after):
                 await asyncio.to_thread(file.write, chunk)
                 lines += chunk.count(b"\n")
-                progress.update(task, completed=lines)
+                bars.update(task, completed=lines)
         partial.replace(path)
     except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}") from error
-    finally:
         partial.unlink(missing_ok=True)
+        raise Failure(f"cannot write {path}: {error.strerror}") from error
+    except Failure as failure:
+        if not partial.stat().st_size:
+            partial.unlink()
+            raise
+        raise Failure(f"{failure} (--resume goes on with {partial})") from failure
     return lines
 
 
-async def _until_embedded(api: Api, progress: Progress) -> None:
+async def _until_embedded(api: Api, bars: Progress) -> None:
     """Wait until everything is found by its meaning: a command that ends embeds no more.
 
     A backlog that does not shrink for a while is left to the next owner of the directory.
     """
     total = pending = await _pending(api)
-    task = progress.add_task("embedding", total=total, visible=total > 0)
+    task = bars.add_task("embedding", total=total, visible=total > 0)
     moved_at = time.monotonic()
     while pending and time.monotonic() - moved_at < STALLED_SECONDS:
         await asyncio.sleep(POLL_SECONDS)
         before, pending = pending, await _pending(api)
         if pending != before:
             moved_at = time.monotonic()
-        progress.update(task, completed=max(total - pending, 0))
+        bars.update(task, completed=max(total - pending, 0))
     if pending:
         note(f"{pending} vectors are still missing: until then they are found by their words")
 
@@ -108,12 +127,12 @@ async def _pending(api: Api) -> int:
     return int((await api.get("/v1/stats/pending"))["pending"])
 
 
-async def _chunks(file: IO[bytes], size: int | None, progress: Progress) -> AsyncIterator[bytes]:
+async def _chunks(file: IO[bytes], size: int | None, bars: Progress) -> AsyncIterator[bytes]:
     """Read a file of `size` bytes (None: a pipe) piece by piece, off the event loop."""
-    task = progress.add_task("importing", total=size)
+    task = bars.add_task("importing", total=size)
     while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
         yield chunk
-        progress.advance(task, len(chunk))
+        bars.advance(task, len(chunk))
 
 
 @contextmanager
@@ -128,25 +147,6 @@ def _source(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
         raise Failure(f"cannot read {name}: {error.strerror}") from error
     with file:
         yield file, Path(name).stat().st_size or None
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show progress on a terminal's standard error, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        yield progress
 
 
 def _output() -> Callable[[bytes], object]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from domain.errors import ConfigurationError
 from entrypoints.http.server import GRACE_SECONDS, check_exposure, tcp_listener
@@ -17,7 +17,6 @@ from entrypoints.http.server import GRACE_SECONDS, check_exposure, tcp_listener
 if TYPE_CHECKING:
     import grpc
 
-    from adapters.environment import Settings
     from container import Container
     from entrypoints.grpc.wire.memory_pb2_grpc import MemoryServiceServicer
 
@@ -32,6 +31,30 @@ METADATA_BYTES_MAX = 16 * 1024
 ANSWER_BYTES_MAX = 512 * 1024 * 1024
 
 
+class Addressed(Protocol):
+    """The settings that say where to listen."""
+
+    @property
+    def grpc_host(self) -> str:
+        """The address."""
+
+    @property
+    def grpc_port(self) -> int | None:
+        """The port; None is the usual one."""
+
+    @property
+    def grpc_cert_file(self) -> Path | None:
+        """What the server shows of itself."""
+
+    @property
+    def grpc_key_file(self) -> Path | None:
+        """The key to it."""
+
+    @property
+    def grpc_client_ca_file(self) -> Path | None:
+        """Who vouches for clients; None lets in clients without a certificate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where to listen, and the files that make it TLS."""
@@ -43,7 +66,7 @@ class Address:
     client_authority: Path | None
 
     @staticmethod
-    def of(settings: Settings) -> Address:
+    def of(settings: Addressed) -> Address:
         """Read it from the settings; raise `ConfigurationError` for half a key pair."""
         if (settings.grpc_cert_file is None) != (settings.grpc_key_file is None):
             raise ConfigurationError("grpc_cert_file and grpc_key_file: set both, or neither")

@@ -57,6 +57,11 @@ def over_socket(app: ASGIApp) -> ASGIApp:
     return trusted
 
 
+def is_owner(connection: Connection) -> bool:
+    """Tell whether a call came over the data directory's socket."""
+    return bool(connection.scope.get(_TRUSTED))
+
+
 async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let in who may do what the route does.
 

@@ -13,6 +13,7 @@ from container import Container
 from entrypoints.http import (
     feed,
     graph,
+    jobs,
     keys,
     memories,
     namespaces,
@@ -22,6 +23,7 @@ from entrypoints.http import (
     transfer,
 )
 from entrypoints.http.access import admit, caller, keep_gate
+from entrypoints.http.admission import Bounded
 from entrypoints.http.document import openapi_config
 from entrypoints.http.headers import finish_headers
 from entrypoints.http.observing import Observed
@@ -39,6 +41,7 @@ GROUPS = (
     ("feed", feed.ROUTES),
     ("transfer", transfer.ROUTES),
     ("keys", keys.ROUTES),
+    ("jobs", jobs.ROUTES),
     ("operations", operations.ROUTES),
 )
 
@@ -51,8 +54,12 @@ def create_app(container: Container) -> Litestar:
     settings = container.settings()
     log = container.failure_log()
     tracing = container.tracing()
+    now = container.now()
     # To count what is left to do is not free: the process that does it counts.
     exposed = partial(exposition, container, backlogs=settings.profile == "embedded")
+    bounded = Bounded(
+        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
+    )
     app = Litestar(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
@@ -64,9 +71,10 @@ def create_app(container: Container) -> Litestar:
             "soma": Provide(caller, sync_to_thread=False),
             "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
             "exposed": Provide(lambda: exposed, sync_to_thread=False),
+            "now": Provide(lambda: now, sync_to_thread=False),
         },
         guards=[admit, only_known_parameters],
-        middleware=[tracing.served, Observed(container.tallies(), log, tracing)],
+        middleware=[tracing.served, Observed(container.tallies(), log, tracing), bounded],
         before_send=[finish_headers],
         cors_config=_cors(settings.cors_origins),
         exception_handlers=HANDLERS,

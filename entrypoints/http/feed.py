@@ -14,7 +14,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from application.permits import Operation
-from domain.errors import InvalidInput
+from domain.errors import AccessDenied, InvalidInput
 from domain.events import Event, FeedPosition
 from domain.namespace import parse_namespace
 from entrypoints.http import shapes
@@ -93,14 +93,21 @@ async def _lines(
     feed: AsyncIterator[tuple[str, Event] | None], stopping: asyncio.Event
 ) -> AsyncIterator[bytes]:
     yield b": connected\n\n"
-    async with contextlib.aclosing(until(stopping, feed)) as items:
-        async for item in items:
+    # A key that ends meanwhile ends the stream as a stopping server does.
+    with contextlib.suppress(AccessDenied):
+        async for item in _items(feed, stopping):
             if item is None:
                 yield b": heartbeat\n\n"
                 continue
             epoch, event = item
             head = f"id: {epoch}:{event.seq}\nevent: {event.type}\ndata: "
             yield head.encode() + msgspec.json.encode(event) + b"\n\n"
+
+
+async def _items(feed: AsyncIterator[T], stopping: asyncio.Event) -> AsyncIterator[T]:
+    async with contextlib.aclosing(until(stopping, feed)) as items:
+        async for item in items:
+            yield item
 
 
 def _position(last_event_id: str | None) -> FeedPosition | None:

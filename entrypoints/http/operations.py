@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from litestar import Response, get, post
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.exceptions import PermissionDeniedException
 from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
+from application.guarded import Guarded
 from application.maintain import Check
 from application.permits import Operation
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
 from entrypoints.http import shapes
-from entrypoints.http.access import is_open, needs
+from entrypoints.http.access import is_open, is_owner, needs
+from entrypoints.http.jobs import QUEUED, JobBody, WaitParameter, queued
 from entrypoints.http.problems import documented
-from entrypoints.http.requests import Exposed, Health, Soma
+from entrypoints.http.requests import Exposed, Health, Now, Soma
 from entrypoints.http.schemas_recall import ScopeParameter
 from entrypoints.metrics.exposition import CONTENT_TYPE
 
@@ -106,27 +112,58 @@ async def metrics(exposed: Exposed) -> Response[bytes]:
     "/maintenance/reconcile",
     opt=needs(Operation.RECONCILE),
     status_code=200,
-    responses=documented(400),
+    responses={**documented(400, 409), **QUEUED},
 )
 async def reconcile(
     soma: Soma,
+    now: Now,
     check: Annotated[bool, QueryParameter(description="only look, change nothing")] = False,
-) -> Findings:
+    wait: WaitParameter = True,
+) -> Response[Findings] | Response[JobBody]:
     """Compare everything derived with the canonical rows, and rebuild it."""
-    return Findings(await soma.reconcile(check=check))
+    job = await soma.reconcile(check=check, wait=wait)
+    if not wait:
+        return queued(job, now())
+    return Response(msgspec.convert(job.result, Findings), status_code=200)
 
 
 @post(
-    "/maintenance/reindex", opt=needs(Operation.REINDEX), status_code=200, responses=documented(400)
+    "/maintenance/reindex",
+    opt=needs(Operation.REINDEX),
+    status_code=200,
+    responses={**documented(400, 409), **QUEUED},
 )
 async def reindex(
     soma: Soma,
+    now: Now,
     model: Annotated[
         str | None, QueryParameter(description="the embedder to change to, without downtime")
     ] = None,
-) -> Queued:
+    wait: WaitParameter = True,
+) -> Response[Queued] | Response[JobBody]:
     """Queue every vector that is missing."""
-    return Queued(await soma.reindex(model))
+    job = await soma.reindex(model, wait=wait)
+    if not wait:
+        return queued(job, now())
+    return Response(msgspec.convert(job.result, Queued), status_code=200)
+
+
+@post(
+    "/maintenance/backup",
+    opt=needs(Operation.BACKUP),
+    status_code=202,
+    responses=documented(400),
+)
+async def backup(
+    request: Request[Any, Guarded, State],
+    soma: Soma,
+    now: Now,
+    to: Annotated[str, QueryParameter(description="the absolute path of the folder to make")],
+) -> Response[JobBody]:
+    """Back the store up to a path of this machine; only over the data directory's socket."""
+    if not is_owner(request):
+        raise PermissionDeniedException("a backup is asked for on the machine, with soma backup")
+    return queued(await soma.backup(Path(to)), now())
 
 
 @get("/doctor", opt=needs(Operation.DIAGNOSE), responses=documented())
@@ -149,5 +186,5 @@ async def pending(
     return PendingVectors(await soma.pending(wanted))
 
 
-ROUTES = [reconcile, reindex, doctor, pending]
+ROUTES = [reconcile, reindex, backup, doctor, pending]
 ROOT_ROUTES = [healthz, readyz, metrics]

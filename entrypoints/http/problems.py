@@ -25,7 +25,7 @@ TYPE_PREFIX = "urn:somafractalmemory:problem:"
 RETRY_AFTER_SECONDS = 1
 
 #: Query parameters whose own name means something else to Litestar or Python.
-_WIRE_NAMES = {"reach": "scope", "link_type": "type"}
+_WIRE_NAMES = {"reach": "scope", "link_type": "type", "job_state": "state"}
 
 AnyRequest = Request[Any, Any, State]
 

@@ -24,10 +24,11 @@ from entrypoints.decoding import decoded
 
 QUERY_FIELDS_MAX = 1000
 
-#: What handlers ask for by the names `soma`, `health` and `exposed`.
+#: What handlers ask for by the names `soma`, `health`, `exposed` and `now`.
 Soma = NamedDependency[SkipValidation[Guarded]]
 Health = NamedDependency[SkipValidation[Callable[[], Awaitable[dict[str, str]]]]]
 Exposed = NamedDependency[SkipValidation[Callable[[], Awaitable[bytes]]]]
+Now = NamedDependency[SkipValidation[Callable[[], datetime]]]
 
 
 class StrictRequest(Request[Any, Guarded, State]):

@@ -100,7 +100,7 @@ class RecallBody(Body):
     weights: Weights = field(default_factory=dict)
     signals: Signals = field(default_factory=dict)
     rerank: Annotated[
-        bool | None, Meta(description="read the best candidates again; null: as the namespace says")
+        bool | None, Meta(description="judge the best candidates; null: as the namespace says")
     ] = None
     expand: Annotated[
         bool | int, shaped(shapes.HOPS, "hops along links, 0 to 3; true is 1", examples=[1])

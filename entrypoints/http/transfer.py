@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 from litestar.openapi import spec
 from litestar.openapi.spec import (
     OpenAPIMediaType,
@@ -21,6 +23,7 @@ from litestar.response import Stream
 from application.guarded import Guarded
 from application.permits import Operation
 from domain.draft import Wait
+from domain.errors import InvalidInput
 from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace
 from domain.transfer import ExportRecord, ImportLine, ImportReport
 from entrypoints.http.access import needs
@@ -34,18 +37,23 @@ CHUNK_BYTES = 64 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@get("/export", opt=needs(Operation.EXPORT), media_type=NDJSON, responses=documented(400))
+@get("/export", opt=needs(Operation.EXPORT), media_type=NDJSON, responses=documented(400, 404))
 async def export(
     soma: Soma,
+    *,
     namespace: SpaceParameter = None,
     reach: ScopeParameter = ScopeKind.EXACT,
     vectors: Annotated[bool, QueryParameter(description="add each memory's own vector")] = False,
+    after: Annotated[
+        str | None,
+        QueryParameter(
+            description="go on after the memory of this id, or the link `source,target,type`"
+        ),
+    ] = None,
 ) -> Stream:
     """Stream live memories, their earlier versions and links, one JSON object per line."""
-    records = soma.export(
-        Scope(parse_namespace(soma.home if namespace is None else namespace), reach),
-        vectors=vectors,
-    )
+    scope = Scope(parse_namespace(soma.home if namespace is None else namespace), reach)
+    records = soma.export(scope, vectors=vectors, after=after)
     first = await anext(records, None)
     return Stream(_chunks(first, records), media_type=NDJSON)
 
@@ -71,16 +79,36 @@ class ImportOperation(spec.Operation):
     status_code=200,
     request_max_body_size=None,
     operation_class=ImportOperation,
-    responses=documented(400),
+    responses=documented(400, 409),
 )
 async def import_lines(
     request: Request[Any, Guarded, State],
     soma: Soma,
     wait: Annotated[Wait, QueryParameter(description="`stored`: vectors follow")] = Wait.STORED,
+    job: Annotated[
+        str | None,
+        QueryParameter(
+            description="an id of your own: the same lines again with the same id go on "
+            "where an interrupted import stopped"
+        ),
+    ] = None,
 ) -> ImportReport:
     """Load NDJSON: lines of an export, or bodies of POST /v1/memories. Bad lines are reported."""
-    lines = _import_lines(request.stream(), request.app.state.import_line_bytes_max, soma.home)
-    return await soma.import_lines(lines, wait=wait)
+    line_bytes_max, home = request.app.state.import_line_bytes_max, soma.home
+
+    def lines(after: int, digest: str) -> AsyncIterator[ImportLine]:
+        return _import_lines(_received(request), line_bytes_max, home, after, digest)
+
+    return await soma.import_lines(lines, wait=wait, job=job)
+
+
+async def _received(request: Request[Any, Guarded, State]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except InternalServerException as error:
+        # What Litestar raises when the caller hangs up: no defect of ours.
+        raise InvalidInput("body", "broke off") from error
 
 
 async def split_lines(
@@ -108,15 +136,30 @@ async def split_lines(
 
 
 async def _import_lines(
-    chunks: AsyncIterator[bytes], line_bytes_max: int, home: Namespace
+    chunks: AsyncIterator[bytes],
+    line_bytes_max: int,
+    home: Namespace,
+    after: int,
+    digest: str,
 ) -> AsyncIterator[ImportLine]:
+    """Yield the lines beyond `after`; raise `InvalidInput` when those before are not the same."""
+    seen = hashlib.sha256()
+    number = 0
     async for number, line in split_lines(chunks, line_bytes_max):
+        seen.update(b"\n" if line is None else line + b"\n")
+        if number <= after:
+            if number == after and seen.hexdigest() != digest:
+                raise InvalidInput("job", "began with other lines")
+            continue
         if line is None:
-            yield ImportLine(number, None, f"is longer than {line_bytes_max} bytes")
+            detail = f"is longer than {line_bytes_max} bytes"
+            yield ImportLine(number, None, detail, seen.hexdigest())
             continue
         text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
         if text:
-            yield read_line(number, text, home)
+            yield replace(read_line(number, text, home), digest=seen.hexdigest())
+    if number < after:
+        raise InvalidInput("job", "began with other lines")
 
 
 async def _chunks(

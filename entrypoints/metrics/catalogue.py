@@ -54,7 +54,7 @@ METRICS = (
         "job",
         "soma_job_seconds",
         "histogram",
-        "Runs of jobs.",
+        "Runs of jobs by kind; exports are timed as use cases only.",
         ("name",),  # `job` is Prometheus' own label
         with_outcome=True,
     ),
@@ -128,6 +128,19 @@ METRICS = (
         "soma_pending_vectors",
         "gauge",
         "Vectors that wait to be computed. Absent when the store does not answer.",
+    ),
+    Metric(
+        "jobs",
+        "soma_jobs",
+        "gauge",
+        "Jobs of the last thirty days. Absent when the store does not answer.",
+        ("kind", "state"),
+    ),
+    Metric(
+        "stuck_jobs",
+        "soma_stuck_jobs",
+        "gauge",
+        "Jobs whose process has been silent for a minute. Absent when the store does not answer.",
     ),
     Metric(
         "consumer_lag",

@@ -52,11 +52,14 @@ async def _backlogs(container: Container) -> Levels:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             lags, pending = await container.backlogs()()
+            jobs = await container.count_jobs()()
     except (SomaError, TimeoutError):
         return {}
     levels: Levels = {
         "projection_lag": {(name,): lag for name, lag in lags.items()},
         "pending_vectors": {(): pending},
+        "jobs": {(one.kind, one.state): one.count for one in jobs.counts},
+        "stuck_jobs": {(): jobs.stuck},
     }
     if RELAY in lags:
         levels["outbox"] = {(): lags[RELAY]}

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from application.ingest import Ingest
-from application.jobs import Job
 from application.projecting import FollowEvents
 from application.repeating import Repeating
+from domain.job import JobKind
 from domain.messaging import EVENTS_TOPIC, INGEST_TOPIC
 from entrypoints.worker.drafts import read_draft
 
@@ -22,14 +22,14 @@ Loop = Callable[[], Awaitable[None]]
 RELAY_IDLE_SECONDS = 0.1
 PROJECT_IDLE_SECONDS = 1.0
 UNCACHE_IDLE_SECONDS = 5.0
-JOBS_IDLE_SECONDS = 30.0
+SCHEDULE_IDLE_SECONDS = 30.0
 TOPICS_IDLE_SECONDS = 60.0
 
 
 def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[str, Loop]:
     """Return the loops by name; each runs until it is cancelled."""
     settings = container.settings()
-    loops: dict[str, Loop] = {"jobs": _jobs(container, observe("jobs"))}
+    loops: dict[str, Loop] = _jobs(container, observe("jobs"))
     if settings.embedder != "none":
         loops["embedding"] = container.background()
     if settings.qdrant_url is not None:
@@ -49,14 +49,14 @@ def loops_of(container: Container, observe: Callable[[str], Observer]) -> dict[s
     return loops
 
 
-def jobs_of(container: Container) -> list[Job]:
+def schedule_of(container: Container) -> dict[JobKind, timedelta]:
     """Return what is to be done by the clock."""
-    jobs = []
+    every = {}
     if container.settings().embedder != "none":
-        jobs.append(Job(name="requeue_vectors", every=HOURLY, run=container.requeue_vectors()))
+        every[JobKind.REQUEUE_VECTORS] = HOURLY
     if container.settings().qdrant_url is not None:
-        jobs.append(Job(name="repair_vector_index", every=DAILY, run=container.repair_index()))
-    return jobs
+        every[JobKind.REPAIR_VECTOR_INDEX] = DAILY
+    return every
 
 
 HOURLY = timedelta(hours=1)
@@ -79,8 +79,15 @@ def _topics_of(container: Container) -> Callable[[], Awaitable[int]]:
     return create
 
 
-def _jobs(container: Container, observer: Observer) -> Loop:
-    return _repeated(container.run_jobs(jobs=jobs_of(container)), JOBS_IDLE_SECONDS, observer)
+def _jobs(container: Container, observer: Observer) -> dict[str, Loop]:
+    from container import job_lanes
+
+    schedule = container.schedule_jobs(every=schedule_of(container))
+    lanes = job_lanes(container, observer.failed, observer.done)
+    return {
+        "schedule": _repeated(schedule, SCHEDULE_IDLE_SECONDS, observer),
+        **{f"jobs {number}": lane for number, lane in enumerate(lanes)},
+    }
 
 
 def _following(container: Container, observer: Observer) -> Loop:

@@ -28,6 +28,9 @@ COMMANDS = (
     "doctor",
     "migrate",
     "serve",
+    "jobs",
+    "backup",
+    "restore",
     "demo",
 )
 HEAVY = ("litestar", "uvicorn", "httpx", "rich", "numpy", "onnxruntime", "tokenizers", "networkx")

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ("domain", "application")
 LAYERS = (*CORE, "adapters", "entrypoints")
-NAMES = {*LAYERS, "container"}
+NAMES = {*LAYERS, "container", "contracts"}
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 300
 #: Declarations only, one file each on purpose: what the core needs, is given, and lets doors do.
@@ -27,9 +27,7 @@ def sources(*folders: str) -> list[Path]:
 
 def product() -> list[Path]:
     """Return every Python file that is not a test, and not generated."""
-    written = [
-        path for path in sources(*LAYERS, "infra", "benchmarks") if "_pb2" not in path.name
-    ]
+    written = [path for path in sources(*LAYERS, "infra", "benchmarks") if "_pb2" not in path.name]
     return [*written, ROOT / "container.py"]
 
 

@@ -40,7 +40,7 @@ def test_the_wheel_installs_one_top_level_name(wheel: Path) -> None:
 def test_the_wheel_holds_every_file_of_the_layers(wheel: Path) -> None:
     expected = {
         f"{PRIVATE}/{path.relative_to(ROOT)}"
-        for layer in ("domain", "application", "adapters", "entrypoints")
+        for layer in ("domain", "application", "adapters", "entrypoints", "contracts")
         for path in (ROOT / layer).rglob("*")
         if path.suffix in {".py", ".sql"} and path.name != "launcher.py"
     } | {f"{PRIVATE}/container.py", "somafractalmemory/__init__.py"}
@@ -72,6 +72,30 @@ def test_the_installed_command_works_beside_foreign_packages_of_the_same_names(
 
     assert done.returncode == 0, done.stderr
     assert "remember" in done.stdout
+
+
+def test_an_installed_soma_lends_its_packages_to_adapters_elsewhere(
+    wheel: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    # Without this checkout, which the development environment has on its path.
+    code = f"""
+import sys
+sys.path[:] = [{str(site)!r}, *(place for place in sys.path if place != {str(ROOT)!r})]
+import somafractalmemory
+somafractalmemory.expose()
+import container, contracts.vector_index, domain.ports
+print(container.__file__, contracts.vector_index.__file__, domain.ports.__file__)
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(str(site)) == 3
 
 
 def test_the_locks_pin_every_package_by_hash_and_name_no_address() -> None:

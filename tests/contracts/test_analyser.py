@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.snowball_analyser import STOP_WORDS, SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
+from adapters.snowball.stop_words import STOP_WORDS
 from domain.ports import Analyser
 
 _SHARED = SnowballAnalyser()
@@ -76,8 +77,8 @@ def test_words_of_other_scripts_stay_whole(analyser: Analyser, word: str) -> Non
 
 
 def test_stop_words_are_written_as_they_are_compared() -> None:
-    assert all(word == word.lower() and "\u2019" not in word for word in STOP_WORDS)
-    assert not any(word.endswith("'s") for word in STOP_WORDS)
+    assert all(word == word.lower() and "\u2019" not in word for word in STOP_WORDS["english"])
+    assert not any(word.endswith("'s") for word in STOP_WORDS["english"])
 
 
 @given(text=st.text(max_size=80))
@@ -102,3 +103,38 @@ def test_threads_do_not_disturb_each_other() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert expected == list(threads.map(analyser.terms, texts))
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "other", "stopped"),
+    [
+        ("german", "Die Häuser", "des Hauses", "und nicht für"),
+        ("french", "l'eau, les chansons qu'on aime", "eau chanson aimer", "d'elle ce n'est pas"),
+        ("spanish", "las canciones", "una canción", "para nosotros también"),
+        ("italian", "dell'acqua, le canzoni", "acqua canzone", "c'è anche questo"),
+        ("portuguese", "as casas", "uma casa", "não está também"),
+        ("dutch", "de boeken", "het boek", "niet voor ons"),
+        ("none", "Das HAUS", "das haus", ""),
+    ],
+)
+def test_each_language_has_its_stems_and_its_stop_words(
+    language: str, one: str, other: str, stopped: str
+) -> None:
+    analyser = SnowballAnalyser(language)
+
+    assert language == analyser.language
+    assert set(analyser.terms(one)) == set(analyser.terms(other)) != set()
+    assert () == analyser.terms(stopped)
+
+
+@pytest.mark.parametrize("language", STOP_WORDS)
+def test_in_every_language_identifiers_and_numbers_are_kept(language: str) -> None:
+    terms = SnowballAnalyser(language).terms("ABC-123 v3.11.2 max_batch_size parseHTTP 我喜欢")
+
+    assert {"abc-123", "123", "3.11.2", "max_batch_size", "喜欢"} <= set(terms)
+
+
+def test_without_a_language_every_word_counts_as_it_stands() -> None:
+    assert ("the", "dogs", "are", "running") == SnowballAnalyser("none").terms(
+        "The dogs are running"
+    )

@@ -8,8 +8,15 @@ from datetime import timedelta
 
 from domain.memory import Memory, MemoryId
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, Embedding, EmbeddingTask, IndexedVector, Transaction
-from domain.vector import Role, Vector
+from domain.ports import (
+    CanonicalStore,
+    Embedding,
+    EmbeddingTask,
+    IndexedVector,
+    KeptStates,
+    Transaction,
+)
+from domain.vector import VECTORS, Role, TokenStates, Vector
 from tests.contracts.store_fixtures import (
     HOME,
     MODEL,
@@ -37,6 +44,11 @@ def an_embedding(
 ) -> Embedding:
     """Build a computed vector."""
     return Embedding(memory.id, memory.version, role, model, "hash", vector)
+
+
+def kept_states(memory: Memory, data: bytes = b"states", model: str = MODEL) -> KeptStates:
+    """Build token states."""
+    return KeptStates(memory.id, memory.version, model, "hash", TokenStates(data))
 
 
 async def claim(tx: Transaction, *, limit: int = 10, minutes: float = 0) -> list[EmbeddingTask]:
@@ -218,11 +230,11 @@ async def test_requeues_what_lacks_a_vector_page_by_page(store: CanonicalStore) 
         await tx.embeddings.queue([a_task(talking[0])], model=MODEL, lease_until=None)
         await tx.memories.forget([gone.id], at=START, actor="tester")
 
-        last = await tx.embeddings.requeue(MODEL, limit=3, after=None)
+        last = await tx.embeddings.requeue(MODEL, VECTORS, limit=3, after=None)
         assert last == alone.id
-        last = await tx.embeddings.requeue(MODEL, limit=3, after=last)
+        last = await tx.embeddings.requeue(MODEL, VECTORS, limit=3, after=last)
         assert last == done.id
-        assert await tx.embeddings.requeue(MODEL, limit=3, after=last) is None
+        assert await tx.embeddings.requeue(MODEL, VECTORS, limit=3, after=last) is None
 
         tasks = await claim(tx, limit=99)
     assert sorted((task.memory_id, task.role) for task in tasks) == sorted(
@@ -261,3 +273,63 @@ async def test_discards_one_model_page_by_page_and_nothing_of_the_others(
         assert await tx.embeddings.pending("older") == 0
         assert len(await tx.embeddings.page(HOME, MODEL, limit=9)) == 2
         assert await tx.embeddings.pending(MODEL) == 1
+
+
+async def test_keeps_token_states_beside_the_vectors(store: CanonicalStore) -> None:
+    memory, other = a_memory(), a_memory()
+    await stored(store, memory, other)
+    own, states = an_embedding(memory, a_vector()), kept_states(memory)
+    async with store.writing() as tx:
+        await tx.embeddings.queue(
+            [a_task(memory, Role.STATES), a_task(other, Role.STATES)], model=MODEL, lease_until=None
+        )
+
+        assert await tx.embeddings.store([own, states]) == [own, states]
+
+        assert await tx.embeddings.pending(MODEL) == 1
+        assert await tx.embeddings.states(ids([memory, other]), MODEL) == [states]
+        assert await tx.embeddings.states(ids([memory]), "other") == []
+        assert await tx.embeddings.stored(ids([memory]), MODEL) == [own]
+        (indexed,) = await tx.embeddings.page(HOME, MODEL, limit=9)
+        assert indexed.context is None
+    again = kept_states(memory, b"others")
+    async with store.writing() as tx:
+        await tx.embeddings.store([again])
+        assert await tx.embeddings.states(ids([memory]), MODEL) == [again]
+
+
+async def test_states_leave_with_their_text_their_memory_and_their_model(
+    store: CanonicalStore,
+) -> None:
+    changed, forgotten, erased, left = (a_memory(f"text {n}") for n in range(4))
+    await stored(store, changed, forgotten, erased, left)
+    everyone = ids([changed, forgotten, erased, left])
+    async with store.writing() as tx:
+        await tx.embeddings.store(
+            [kept_states(m) for m in (changed, forgotten, erased, left)]
+            + [kept_states(left, model="older")]
+        )
+    async with store.writing() as tx:
+        await tx.embeddings.queue([a_task(changed, Role.STATES)], model=MODEL, lease_until=None)
+        await tx.memories.forget([forgotten.id], at=START, actor="tester")
+        await tx.memories.erase([erased.id], at=START, actor="tester")
+        await tx.embeddings.discard("older", limit=9, after=None)
+
+        assert await tx.embeddings.states(everyone, MODEL) == [kept_states(left)]
+        assert await tx.embeddings.states(everyone, "older") == []
+    assert await store.check() == []
+
+
+async def test_requeues_states_only_where_they_are_wanted(store: CanonicalStore) -> None:
+    done, missing = a_memory(), a_memory()
+    await stored(store, done, missing)
+    async with store.writing() as tx:
+        await tx.embeddings.store([an_embedding(m, a_vector()) for m in (done, missing)])
+        await tx.embeddings.store([kept_states(done)])
+
+        await tx.embeddings.requeue(MODEL, VECTORS, limit=9, after=None)
+        assert await tx.embeddings.pending(MODEL) == 0
+
+        await tx.embeddings.requeue(MODEL, (*VECTORS, Role.STATES), limit=9, after=None)
+        assert await claim(tx) == [a_task(missing, Role.STATES)]
+        assert len(await tx.embeddings.page(HOME, MODEL, limit=9)) == 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from domain.lexical import encoded
+from domain.memory import Kind, Source
 from domain.namespace import Namespace
-from domain.ports import CanonicalStore, IndexedTerms
+from domain.ports import CanonicalStore, Facts, IndexedTerms
 from tests.contracts.store_fixtures import HOME, START, a_memory, analysed, ids, stored
 
 FOREVER = (-math.inf, math.inf, math.inf)
@@ -36,6 +39,41 @@ async def test_tells_when_a_memory_is_valid(store: CanonicalStore) -> None:
         [found] = await tx.terms.of([memory.id])
 
     assert found.span == (START.timestamp(), math.inf, START.timestamp())
+
+
+async def test_tells_what_filters_look_at(store: CanonicalStore) -> None:
+    memory = replace(
+        a_memory("tea"),
+        kind=Kind.PROCEDURAL,
+        level=2,
+        tags=("a", "ä"),
+        coordinate=(1.5, -2.0),
+        payload={"n": 2**60, "deep": {"x": [1, None]}},
+        source=Source(actor="ana", session="s"),
+        occurred_at=START + timedelta(microseconds=7),
+    )
+    plain = a_memory("milk")
+    await stored(store, memory, plain)
+
+    async with store.reading() as tx:
+        found = {one.memory_id: one.facts for one in await tx.terms.of([memory.id, plain.id])}
+
+    facts = found[memory.id]
+    assert json.loads(facts.payload) == memory.payload
+    assert replace(facts, payload="{}") == Facts(
+        kind=Kind.PROCEDURAL,
+        level=2,
+        tags=("a", "ä"),
+        actor="ana",
+        session="s",
+        happened_at=_micros(START) + 7,
+        coordinate=(1.5, -2.0),
+    )
+    assert found[plain.id] == Facts(kind=plain.kind, happened_at=_micros(plain.happened_at))
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 async def test_pages_through_one_namespace_in_id_order(store: CanonicalStore) -> None:

@@ -5,18 +5,38 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from adapters.late_interaction import NEIGHBOUR, LateInteraction
+from adapters.late_interaction import (
+    NEIGHBOUR,
+    PIECES_MAX,
+    LateInteraction,
+    packed,
+    unpacked,
+)
 from adapters.onnx_embedder import OnnxEmbedder
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from domain.errors import EmbedderUnavailable, RerankerUnavailable
 from domain.ports import Passage
+from domain.vector import TokenStates, Vector
 
 DIMENSION = 64
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is made of a text."""
+
+    vector: Vector
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    states: NDArray[np.float32]
 
 
 class Words:
@@ -27,25 +47,35 @@ class Words:
         self.away = False
         self.stuck_at: str | None = None
 
-    async def __call__(self, text: str) -> tuple[Sequence[str], NDArray[np.float32]]:
+    async def read_passages(self, texts: Sequence[str], /) -> list[Read]:
+        return [await self.read_question(text) for text in texts]
+
+    async def read_waiting(self, texts: Sequence[str], /) -> list[Read]:
+        return await self.read_passages(texts)
+
+    async def read_question(self, text: str, /) -> Read:
         if self.away:
             raise EmbedderUnavailable("the model is away")
         if text == self.stuck_at:
             await asyncio.Event().wait()
         self.read.append(text)
-        pieces = text.lower().split() or ["[CLS]"]
-        return pieces, np.stack([_direction(piece) for piece in pieces])
+        pieces = tuple(text.lower().split()) or ("[CLS]",)
+        rows = np.stack([_direction(piece) for piece in pieces])
+        return Read(Vector(rows[0].tobytes()), tuple(map(_seed, pieces)), pieces, rows)
+
+
+def _seed(piece: str) -> int:
+    return int.from_bytes(hashlib.sha256(piece.encode()).digest()[:2])
 
 
 def _direction(piece: str) -> NDArray[np.float32]:
-    seed = int.from_bytes(hashlib.sha256(piece.encode()).digest()[:4])
-    values = np.random.default_rng(seed).normal(size=DIMENSION)
+    values = np.random.default_rng(_seed(piece)).normal(size=DIMENSION)
     return (values / np.linalg.norm(values)).astype(np.float32)
 
 
-def reranker(states: Words, budget_bytes: int = 1_000_000, seconds: float = 5.0) -> LateInteraction:
+def reranker(reader: Words, budget_bytes: int = 1_000_000, seconds: float = 5.0) -> LateInteraction:
     return LateInteraction(
-        states, SnowballAnalyser(), budget_bytes=budget_bytes, timeout_seconds=seconds
+        reader, SnowballAnalyser(), budget_bytes=budget_bytes, timeout_seconds=seconds
     )
 
 
@@ -105,7 +135,7 @@ async def test_a_passage_is_read_once_while_there_is_room() -> None:
 
 async def test_the_least_recently_used_leave_when_there_is_no_room() -> None:
     states = Words()
-    judge = reranker(states, budget_bytes=1600)  # two of these passages
+    judge = reranker(states, budget_bytes=700)  # two of these passages
 
     for texts in (("lamp", "sofa"), ("lamp",), ("rug",), ("lamp",), ("sofa",)):
         await judge.scores("violin", passages(*texts))
@@ -142,16 +172,98 @@ async def test_what_takes_too_long_is_given_up_and_what_was_read_is_kept() -> No
     assert 1 == states.read.count("lamp")
 
 
+async def test_what_came_with_a_passage_is_not_read_again() -> None:
+    reader = Words()
+    judge = reranker(reader)
+    texts = ["violin lamp", "sofa"]
+    kept = [states for _, states in await judge.read_passages(texts)]
+    bare = await judge.scores("violin", passages(*texts))
+    reader.read.clear()
+
+    given = [Passage(text, states=states) for text, states in zip(texts, kept, strict=True)]
+    scores = await reranker(reader).scores("violin", given)
+
+    assert bare == scores
+    assert ["violin"] == reader.read
+
+
+async def test_states_that_cannot_be_read_any_more_are_read_anew() -> None:
+    reader = Words()
+    texts = ["violin lamp", "sofa"]
+    old = TokenStates(b"\x00 of an earlier layout")
+
+    scores = await reranker(reader).scores("violin", [Passage(text, states=old) for text in texts])
+
+    assert scores == await reranker(Words()).scores("violin", passages(*texts))
+    assert {*texts, "violin"} == set(reader.read)
+
+
+@given(rows=st.integers(1, 40), seed=st.integers(0, 2**32 - 1), fours=st.sampled_from([8, 64, 384]))
+def test_two_bits_keep_the_direction_of_a_state(rows: int, seed: int, fours: int) -> None:
+    random = np.random.default_rng(seed)
+    states = random.normal(size=(rows, fours)).astype(np.float32)
+    states /= np.linalg.norm(states, axis=1, keepdims=True)
+    ids = tuple(int(id) for id in random.integers(0, 2**16, rows))
+    reading = Read(Vector(b""), ids, ("x",) * rows, states)
+
+    kept = packed(reading, range(rows))
+    [found], again = unpacked([kept], fours)
+
+    assert len(kept.data) == 1 + rows * (2 + fours // 4)
+    assert list(ids) == found
+    cosines = (states * again).sum(axis=1) / np.linalg.norm(again, axis=1)
+    assert float(cosines.min()) > 0.75
+
+
+async def test_only_the_pieces_of_words_that_say_something_are_kept() -> None:
+    judge = reranker(Words())
+
+    [(_, some), (_, none), (_, many)] = await judge.read_passages(
+        ["the violin is there", "is it", "violin " * 2 * PIECES_MAX]
+    )
+
+    row = 2 + DIMENSION // 4
+    assert [1, 2, PIECES_MAX] == [len(one.data) // row for one in (some, none, many)]
+
+
 async def test_the_model_gives_a_unit_state_for_each_piece() -> None:
     onnx = OnnxEmbedder()
 
-    pieces, states = await onnx.token_states("Ann plays the zither")
-    many, long = await onnx.token_states("word " * 600)
+    [reading] = await onnx.read_passages(["Ann plays the zither"])
+    [waiting] = await onnx.read_waiting(["Ann plays the zither"])
+    asked = await onnx.read_question("Ann plays the zither")
+    vectors = await onnx.embed_passages(["Ann plays the zither"])
+    question = await onnx.embed_query("Ann plays the zither")
     await onnx.close()
 
-    assert ["ann", "plays", "the", "z", "##ith", "##er"] == pieces
-    assert (6, 384) == states.shape
-    assert np.allclose(1, np.linalg.norm(states, axis=1), atol=1e-5)
-    assert len(many) == len(long) <= 256
+    assert ("ann", "plays", "the", "z", "##ith", "##er") == reading.pieces == asked.pieces
+    assert (6, 384) == reading.states.shape == asked.states.shape
+    assert np.allclose(1, np.linalg.norm(reading.states, axis=1), atol=1e-5)
+    assert reading.states.tobytes() == waiting.states.tobytes() != asked.states.tobytes()
+    assert ([reading.vector], question) == (vectors, asked.vector)
     with pytest.raises(EmbedderUnavailable, match="closed"):
-        await onnx.token_states("text")
+        await onnx.read_passages(["text"])
+
+
+async def test_a_question_that_was_just_embedded_is_not_read_again() -> None:
+    onnx = OnnxEmbedder()
+
+    await onnx.embed_query("Who plays the zither?")
+    first = await onnx.read_question("Who plays the zither?")
+    again = await onnx.read_question("Who plays the zither?")
+    await onnx.close()
+
+    assert first is again
+
+
+async def test_of_many_long_questions_only_the_latest_are_kept() -> None:
+    onnx = OnnxEmbedder()
+    long = [f"{'word ' * 600} {number}" for number in range(20)]
+
+    readings = [await onnx.read_question(text) for text in long]
+    latest = await onnx.read_question(long[-1])
+    first = await onnx.read_question(long[0])
+    await onnx.close()
+
+    assert readings[-1] is latest
+    assert readings[0] is not first

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from adapters.networkx_graph import NetworkxGraph
 from adapters.sqlite.store import SqliteStore
+from contracts.journal import Journal
 from domain.link import Direction
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import MemoryGraph, Walk
-from tests.contracts.journal import Journal
 
 ROOT = Namespace("acme")
 

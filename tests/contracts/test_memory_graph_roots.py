@@ -9,11 +9,11 @@ import pytest
 
 from adapters.networkx_graph import NetworkxGraph
 from adapters.sqlite.store import SqliteStore
+from contracts.journal import Journal
 from domain.link import Direction
 from domain.memory import MemoryId
 from domain.namespace import Namespace
 from domain.ports import MemoryGraph
-from tests.contracts.journal import Journal
 
 HERE = Namespace("acme/x")
 ALL = Namespace("acme")

@@ -19,6 +19,7 @@ from domain.vector import EmbeddingModel, Vector
 from tests.contracts.embedding_server import (
     Asked,
     Behaviour,
+    Handler,
     changed,
     dripping,
     embedding_server,
@@ -26,6 +27,7 @@ from tests.contracts.embedding_server import (
     limited,
     silent,
     status,
+    well,
 )
 from tests.end_to_end.embedded import DIMENSION, BagOfWords
 
@@ -296,3 +298,23 @@ async def test_a_closed_embedder_says_so(server: Asked) -> None:
         await embedder.embed_query("red")
     with pytest.raises(EmbedderUnavailable, match="closed"):
         await embedder.embed_query("red")
+
+
+async def test_embeds_several_questions_in_one_call(server: Asked) -> None:
+    async with embedder_for(server, query_prefix="ask: ") as embedder:
+        vectors = await embedder.embed_queries(TEXTS)
+        alone = [await embedder.embed_query(text) for text in TEXTS]
+
+    assert vectors == alone
+    assert server.requests[0].texts == [f"ask: {text}" for text in TEXTS]
+
+
+async def test_one_question_that_is_refused_fails_alone(server: Asked) -> None:
+    def picky(handler: Handler, texts: list[str]) -> None:
+        (status(413) if "blue canoe" in texts else well)(handler, texts)
+
+    server.behaviours += [picky] * 5
+    async with embedder_for(server) as embedder:
+        found = await embedder.embed_queries(TEXTS)
+
+    assert [isinstance(one, EmbedderUnavailable) for one in found] == [False, True, False]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.drawn_limits import DrawnRateLimiter
 from adapters.inprocess.limits import InProcessRateLimiter
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.server import RedisServer
@@ -40,16 +41,18 @@ class Subject:
     short_window_seconds: float
 
 
-@pytest.fixture(params=["inprocess", "redis"])
+@pytest.fixture(params=["inprocess", "drawn", "redis"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """A limiter that has counted nothing."""
-    if request.param == "inprocess":
+    if request.param != "redis":
         clock = Clock()
 
         async def pass_on() -> None:
             clock.now += 1.0
 
-        return Subject(InProcessRateLimiter(clock), pass_on, _MINUTE)
+        near = InProcessRateLimiter(clock)
+        limiter = near if request.param == "inprocess" else DrawnRateLimiter(near, clock)
+        return Subject(limiter, pass_on, _MINUTE)
     server = cast(RedisServer, request.getfixturevalue("redis_connection"))
     fallback = InProcessRateLimiter(lambda: pytest.fail("the server was not asked"))
     return Subject(RedisRateLimiter(server, fallback), lambda: asyncio.sleep(0.01), 0.5)
@@ -216,3 +219,67 @@ async def test_forgets_the_least_recently_used_keys_beyond_its_room() -> None:
 
 async def _take(subject: Subject, key: str = "key") -> Allowance:
     return await subject.limiter.take(key, limit=_LIMIT, window_seconds=_MINUTE)
+
+
+class Counted:
+    """A limiter that tells how often it was asked."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self.limiter = limiter
+        self.asked = 0
+
+    async def take(
+        self, key: str, /, *, limit: int, window_seconds: float, calls: int = 1
+    ) -> Allowance:
+        """Ask the limiter."""
+        self.asked += 1
+        return await self.limiter.take(key, limit=limit, window_seconds=window_seconds, calls=calls)
+
+
+async def test_several_calls_are_counted_all_or_none(subject: Subject) -> None:
+    async def take(calls: int) -> Allowance:
+        return await subject.limiter.take("key", limit=5, window_seconds=_MINUTE, calls=calls)
+
+    answers = [await take(calls) for calls in (3, 3, 2, 1)]
+
+    assert [True, False, True, False] == [answer.granted for answer in answers]
+    assert [2, 2, 0, 0] == [answer.remaining for answer in answers]
+
+
+async def test_whoever_draws_in_blocks_seldom_asks_and_gets_no_more_than_the_limit() -> None:
+    clock = Clock()
+    far = Counted(InProcessRateLimiter(clock))
+    limiter = DrawnRateLimiter(far, clock)
+
+    answers = [await limiter.take("key", limit=2000, window_seconds=_MINUTE) for _ in range(2500)]
+
+    assert 2000 == sum(answer.granted for answer in answers)
+    assert list(range(1999, 1899, -1)) == [answer.remaining for answer in answers[:100]]
+    asked_while_granted = far.asked - 2 * 500
+    assert asked_while_granted < 2000 / 10
+
+
+@given(
+    bursts=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(1, 120), st.floats(0, 20)), max_size=25
+    )
+)
+async def test_no_window_of_replicas_that_draw_in_blocks_holds_more_than_the_limit(
+    bursts: list[tuple[int, int, float]],
+) -> None:
+    clock = Clock()
+    far = InProcessRateLimiter(clock)
+    replicas = [DrawnRateLimiter(far, clock) for _ in range(2)]
+    limit = 200
+    granted: list[float] = []
+    for replica, calls, pause in bursts:
+        for _ in range(calls):
+            answer = await replicas[replica].take("key", limit=limit, window_seconds=_MINUTE)
+            if answer.granted:
+                granted.append(clock.now)
+            clock.now += 0.001
+        clock.now += pause
+
+    assert all(
+        granted[later] - granted[later - limit] >= _MINUTE for later in range(limit, len(granted))
+    )

@@ -11,7 +11,7 @@ import pytest
 from adapters.http_reranker import HttpReranker
 from adapters.late_interaction import LateInteraction
 from adapters.onnx_embedder import OnnxEmbedder
-from adapters.snowball_analyser import SnowballAnalyser
+from adapters.snowball.analyser import SnowballAnalyser
 from domain.ports import Passage, Reranker
 from tests.contracts.reranking_server import reranking_server
 
@@ -31,7 +31,7 @@ async def reranker(
     """Late interaction, and a server asked in either way."""
     if request.param == "late":
         onnx = OnnxEmbedder()
-        yield LateInteraction(onnx.token_states, SnowballAnalyser(), budget_bytes=10_000_000)
+        yield LateInteraction(onnx, SnowballAnalyser(), budget_bytes=10_000_000)
         await onnx.close()
         return
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

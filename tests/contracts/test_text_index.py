@@ -18,12 +18,12 @@ from adapters.qdrant.projection import QdrantProjection
 from adapters.qdrant.text_index import QdrantTextIndex
 from adapters.sqlite.store import SqliteStore
 from adapters.store_text_index import StoreTextIndex
+from contracts.journal import MODEL
 from domain.events import Event, EventType
 from domain.filter import Filter, parse_where
 from domain.memory import Memory
 from domain.namespace import Namespace, Scope
 from domain.ports import TextIndex
-from tests.contracts.journal import MODEL
 from tests.contracts.projecting import synchronise
 from tests.contracts.store_fixtures import START, a_memory, add, below, exactly, new_id
 from tests.qdrant_server import running_qdrant

@@ -161,8 +161,20 @@ async def test_nominates_exactly_the_best_after_any_history(
         squeezed = fast_words(store, budget_bytes=1)
         tight = await squeezed.nominate(question, scope, filter, limit=limit)
         expected = await _brute_force(store, question, scope, filter, limit)
+        pool = [*diary.live, new_id()]
+        async with store.reading() as tx:
+            position = await tx.feed.position(scope)
+            stored = await tx.lexicon.evidence(pool, question, scope)
+        counted = index.evidence(pool, question, scope, position)
+        behind = index.evidence(pool, question, scope, replace(position, seq=position.seq + 1))
 
     assert found == rebuilt == tight == expected
+    assert behind is None
+    assert counted is not None
+    assert (stored.own, stored.context) == (counted.own, counted.context)
+    assert {id: both for id, both in stored.documents.items() if id in counted.documents} == (
+        counted.documents
+    )
 
 
 async def _brute_force(

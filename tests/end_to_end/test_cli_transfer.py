@@ -96,3 +96,35 @@ def test_a_reader_that_closes_the_pipe_is_no_error_to_speak_of(soma: Soma) -> No
 
     assert said == b""
     assert process.returncode == 141
+
+
+def test_an_export_that_broke_off_goes_on(soma: Soma, tmp_path: Path) -> None:
+    """What is left beside the file after a kill is the beginning of what comes out in the end."""
+    soma.out("import", "-", input=lines(*({"content": f"thought {n}"} for n in range(50))))
+    one, other = (memory["id"] for memory in soma.json("list", "--limit", "2")["items"])
+    soma.out("link", one, other)
+    whole, again = tmp_path / "whole.ndjson", tmp_path / "again.ndjson"
+    soma.out("export", str(whole))
+    partial = tmp_path / "again.ndjson.partial"
+
+    for size in (0, len(whole.read_bytes()) // 2, len(whole.read_bytes()) - 3):
+        partial.write_bytes(whole.read_bytes()[:size])
+        exported = soma.out("export", str(again), "--resume")
+
+        assert again.read_bytes() == whole.read_bytes()
+        assert "exported 51 lines" in exported
+        assert not partial.exists()
+
+
+def test_an_import_goes_on_with_the_job_it_began(soma: Soma, tmp_path: Path) -> None:
+    file = tmp_path / "all.ndjson"
+    file.write_bytes(lines(*({"content": f"thought {n}"} for n in range(20))))
+    report = soma.json("import", str(file))
+    [job] = soma.json("jobs", "--kind", "import")["items"]
+
+    again = soma.json("import", str(file), "--resume", job["id"])
+    file.write_bytes(lines({"content": "something else"}))
+    refused = soma.refusal("import", str(file), "--resume", job["id"])
+
+    assert again == report
+    assert "began with other lines" in refused

@@ -9,9 +9,8 @@ import re
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import pytest
@@ -20,7 +19,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from application.guarded import Guarded
 from domain.errors import ConfigurationError
 from entrypoints.grpc.server import Address, grpc_served
 from entrypoints.grpc.wire import memory_pb2 as wire
@@ -127,8 +125,7 @@ async def test_an_unexpected_error_tells_the_caller_nothing_of_the_inside(
         raise RuntimeError(planted)
 
     async with both_doors(tmp_path) as doors:
-        guarded = cast("partial[Guarded]", doors.container.guarded())
-        object.__setattr__(guarded.args[0], "recall", broken)
+        object.__setattr__(doors.container.guarded().use_cases, "recall", broken)
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await doors.stub.Recall(wire.RecallRequest(query=planted))
 

@@ -14,20 +14,25 @@ from dependency_injector import providers
 from adapters.environment import load_settings
 from container import Container, build
 from entrypoints.http.app import create_app
+from tests.end_to_end.calling import calling
 from tests.end_to_end.http_server import problem
+
+KEY = "a-long-bootstrap-key"
 
 
 @asynccontextmanager
 async def _client(container: Container) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(container))  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    # The bootstrap key is known without the store.
+    async with calling(create_app(container), KEY) as client:
         yield client
 
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Container:
     """A container whose store was never opened: it does not answer."""
-    return build(load_settings({}, {"data_dir": tmp_path, "embedder": "none"}))
+    return build(
+        load_settings({}, {"data_dir": tmp_path, "embedder": "none", "bootstrap_key": KEY})
+    )
 
 
 async def test_a_store_that_does_not_answer_is_a_503_that_says_when_to_retry(

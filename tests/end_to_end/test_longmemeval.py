@@ -17,7 +17,7 @@ from benchmarks.haystacks import (
     read_haystacks,
     score_rows,
 )
-from benchmarks.longmemeval import ask_all
+from benchmarks.longmemeval import WHOLE, Way, ask_all
 from tests.end_to_end.embedded import installation
 
 FILE = Path(__file__).parent / "data" / "longmemeval.json"
@@ -83,10 +83,17 @@ async def test_a_file_is_stored_asked_and_scored(
     tmp_path: Path, haystacks: list[Haystack], granularity: Granularity
 ) -> None:
     async with installation(tmp_path) as soma:
-        answered = await ask_all(soma, haystacks, granularity)
+        ways = {
+            WHOLE: Way(),
+            "semantic": Way({"semantic": 0.0}),
+            "off": Way(signals={"date": False}),
+        }
+        every = await ask_all(soma, haystacks, granularity, ways)
         left = await soma.list_namespaces()()
 
+    answered = every[WHOLE]
     rows = {str(row["level"]): row for row in score_rows(answered)}
+    assert {name: len(found) for name, found in every.items()} == dict.fromkeys(ways, 3)
     assert 3 == len(answered)
     assert all(stats.memories == 0 for stats in left.items)
     assert {2} == {row["n"] for level, row in rows.items() if "by the user" in level}

@@ -607,3 +607,67 @@ async def test_the_real_model_finds_by_meaning_what_shares_no_word(tmp_path: Pat
         assert (answer.degraded, answer.exact) == ((), True)
         model = soma.embedder().model
         assert model == EmbeddingModel(model.id, 384)
+
+
+SAID = [
+    ("Ann", "I learned to swim yesterday."),
+    ("Bob", "Which stroke do you swim?"),
+    ("Ann", "I swim the crawl, mostly."),
+]
+WHEN = "When did Ann learn to swim in May?"
+OF_CONVERSATIONS = (
+    *("speaker", "statement", "temporal", "date", "session"),
+    *("context_semantic", "context_lexical"),
+)
+
+
+async def listen(soma: Container, **fields: object) -> RecallAnswer:
+    """Ask for what was said in May."""
+    return await soma.recall()(RecallQuery(text=WHEN, scope=DEFAULT, **fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("signal", OF_CONVERSATIONS)
+async def test_every_signal_for_conversations_is_switched_per_question_and_per_namespace(
+    soma: Container, clock: Clock, signal: str
+) -> None:
+    drafts = [
+        Draft(
+            content=text,
+            source=Source(actor=actor, session="s"),
+            occurred_at=clock().replace(month=5),
+        )
+        for actor, text in SAID
+    ]
+    await soma.remember_batch()(drafts, wait=Wait.INDEXED, actor=ACTOR)
+
+    def shown(answer: RecallAnswer) -> bool:
+        return any(signal in hit.parts for hit in answer.hits)
+
+    by_default = await listen(soma)
+    off_here = await listen(soma, signals={signal: False})
+    policy = NamespacePolicy(signals={signal: False})
+    await soma.set_policy()(DEFAULT_NAMESPACE, policy, actor=ACTOR)
+    off = await listen(soma)
+    on_here = await listen(soma, signals={signal: True})
+
+    assert [True, False, False, True] == [
+        shown(answer) for answer in (by_default, off_here, off, on_here)
+    ]
+
+
+async def test_what_another_said_than_the_one_asked_about_is_less_relevant(
+    soma: Container,
+) -> None:
+    text = "I swim the crawl every morning."
+    drafts = [
+        Draft(content=text, source=Source(actor=actor, session="s"), deduplicate=False)
+        for actor in ("Ann", "Bob")
+    ]
+    await soma.remember_batch()(drafts, wait=Wait.INDEXED, actor=ACTOR)
+
+    named = await recall(soma, "What does Ann swim every morning?")
+    nobody = await recall(soma, "What does she swim every morning?")
+
+    by_actor = {hit.memory.source.actor: hit.relevance for hit in named.hits}
+    assert by_actor["Ann"] > by_actor["Bob"]
+    assert 1 == len({hit.relevance for hit in nobody.hits})

@@ -12,7 +12,7 @@ from dependency_injector import providers
 
 from adapters.openai_embedder import OpenaiEmbedder
 from application import switching
-from application.models import MODEL_SETTING, ModelState
+from application.models import ModelState
 from container import Container, build, running
 from domain.draft import Changes, Draft, Wait
 from domain.errors import DimensionMismatch, EmbedderUnavailable, InvalidInput
@@ -20,6 +20,7 @@ from domain.memory import MemoryId
 from domain.namespace import DEFAULT_NAMESPACE, Scope
 from domain.ports import IndexedVector
 from domain.recall import RecallAnswer, RecallQuery
+from domain.vector import MODEL_SETTING
 from tests.contracts.embedding_server import Asked, embedding_server, status
 from tests.end_to_end.embedded import (
     ACTOR,

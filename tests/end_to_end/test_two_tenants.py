@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from dependency_injector import providers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar import Litestar
 
 from application.access import Peer
+from application.watch import Watch
 from container import Container
 from domain.namespace import Namespace
 from entrypoints.http.app import create_app
@@ -289,7 +291,9 @@ async def answered(me: Tenant, call: Mapping[str, Any], asked: str) -> str:
     """Return a whole answer but for what was asked, the time it took, and what is left to ask."""
     answer = await me.http.request(**call)
     headers = {
-        name: value for name, value in answer.headers.items() if name not in {"content-length"}
+        name: value
+        for name, value in answer.headers.items()
+        if name not in {"content-length", "x-request-id"}
     }
     text = f"{answer.status_code} {sorted(headers.items())} {answer.text}"
     return _TOOK.sub("", text.replace(asked, "?") if asked else text)
@@ -376,7 +380,9 @@ def test_nothing_of_another_tenant_or_user_appears_and_forbidden_is_unknown(
         soma = await stack.enter_async_context(
             installation(tmp_path, bootstrap_key=KEY, background_embedding=False)
         )
-        soma.watch.add_kwargs(heartbeat_seconds=0.0)
+        soma.watch.override(
+            providers.Factory(Watch, store=soma.store, bus=soma.bus, heartbeat_seconds=0.0)
+        )
         app = create_app(soma)
         return World(soma, app, await stack.enter_async_context(calling(app, KEY)))
 

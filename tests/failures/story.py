@@ -140,12 +140,18 @@ def contents_of(answer: Json) -> list[str]:
     return [hit["memory"]["content"] for hit in answer["hits"]]
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = CONVERGE_SECONDS) -> None:
+def until(
+    condition: Callable[[], object],
+    what: str,
+    seconds: float = CONVERGE_SECONDS,
+    *,
+    every_seconds: float = 0.05,
+) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} has not come true in {seconds} s"
-        time.sleep(0.05)  # polls a condition
+        time.sleep(every_seconds)  # polls a condition
 
 
 def has_converged(worker: httpx.Client) -> bool:
@@ -177,7 +183,8 @@ def check(http: httpx.Client, story: Story) -> None:
 
 def check_projections(http: httpx.Client, worker: httpx.Client) -> None:
     """Wait until the worker is done, and compare what is derived with a rebuild."""
-    until(lambda: has_converged(worker), "the projections are current")
+    # Metrics are read rarely: whoever writes them is to do the work that is waited for.
+    until(lambda: has_converged(worker), "the projections are current", every_seconds=0.5)
     answers: list[httpx.Response] = []
 
     def is_compared() -> bool:

@@ -16,7 +16,7 @@ Object = dict[str, Any]
 
 _PROD = f"--values={EXAMPLES['prod-ha']}"
 _EVERYTHING = (
-    "--set=grpc.enabled=true,ingress.grpc.enabled=true,ingress.grpc.host=grpc.example.com"
+    "--set=ingress.grpc.enabled=true,ingress.grpc.host=grpc.example.com"
     ",ingress.grpc.tlsSecretName=grpc-tls,certificates.secretName=authorities"
     ",secrets.keys.kafka_password=kafka-password,settings.kafka_security=sasl_ssl"
     ",settings.kafka_user=soma,settings.embedder_url=https://embed.example.com:8443/v1"
@@ -28,10 +28,6 @@ VARIANTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "prod-ha": ("prod-ha", (_PROD,)),
     "prod-ha with everything": ("prod-ha", (_PROD, _EVERYTHING)),
 }
-#: Made by others while this is written; a name that exists needs none of this tolerance.
-AWAITED_SETTINGS = frozenset({"SOMA_GRPC_HOST", "SOMA_GRPC_PORT", "SOMA_ERASURE_LEDGER"})
-AWAITED_COMMANDS = frozenset({"grpc", "backup"})
-AWAITED_ROUTES = frozenset({"/mcp"})
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def test_production_without_what_only_you_know_names_all_of_it() -> None:
         ("secrets.keys.bootstrap_key=null", "needs an admin key"),
         ("secrets.keys.postgres_url=null", "share a PostgreSQL database"),
         ("secrets.keys.redis_url=null", "without Redis set redis.source to none"),
-        ("ingress.grpc.enabled=true", "needs grpc.enabled"),
+        ("grpc.enabled=false,ingress.grpc.enabled=true", "needs grpc.enabled"),
         ("api.autoscaling.maxReplicas=2", "minReplicas is above maxReplicas"),
         ("api.disruptionBudget.maxUnavailable=3", "below the number of replicas"),
         ("worker.replicas=1", "worker.disruptionBudget: maxUnavailable must be below"),

@@ -79,13 +79,13 @@ def _mean(values: list[float]) -> float:
 
 
 async def answers(data_dir: Path) -> Mapping[str, list[Answered]]:
-    """Store the set with the default embedder and ask, with and without conversation signals,
-    and with the offline reranker.
+    """Store the set with the default settings and ask, with and without conversation signals,
+    and with and without the reranker.
 
     "mixed" holds everything in one namespace; "filed" only what is no conversation, but under one
     actor and one session, as an importer may label it.
     """
-    container = build(settings_for(data_dir, reranker="late"))
+    container = build(settings_for(data_dir))
     container.now.override(providers.Object(Clock()))
     everything = questions()
     about_facts = [q for q in everything if q.gold and not q.about_chats]
@@ -97,10 +97,10 @@ async def answers(data_dir: Path) -> Mapping[str, list[Answered]]:
             "mixed": await _ask(container, MIXED, everything),
             "mixed, heuristics off": await _ask(container, MIXED, everything, off=HEURISTICS),
             "mixed, conversation off": await _ask(container, MIXED, everything, off=CONVERSATION),
-            "mixed, reranked": await _ask(container, MIXED, everything, rerank=True),
+            "mixed, not reranked": await _ask(container, MIXED, everything, rerank=False),
             "filed": await _ask(container, FILED, about_facts),
             "filed, conversation off": await _ask(container, FILED, about_facts, off=CONVERSATION),
-            "filed, reranked": await _ask(container, FILED, about_facts, rerank=True),
+            "filed, not reranked": await _ask(container, FILED, about_facts, rerank=False),
         }
 
 
@@ -115,7 +115,7 @@ async def _ask(
     asked: list[Question],
     off: Iterable[str] = (),
     *,
-    rerank: bool = False,
+    rerank: bool | None = None,
 ) -> list[Answered]:
     signals = dict.fromkeys(off, False)
     scope = Scope(parse_namespace(namespace))

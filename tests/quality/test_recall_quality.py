@@ -14,6 +14,9 @@ import pytest
 from tests.quality.measured import Answered, Quality, answers, quality
 from tests.quality.reading import Question, chats, facts, questions, updates
 
+#: Seven hundred questions are asked before the first test: a busy machine needs its time.
+pytestmark = pytest.mark.timeout(400)
+
 Answers = Mapping[str, list[Answered]]
 
 KINDS = ("single", "multi", "temporal", "update", "nothing")
@@ -45,10 +48,12 @@ def figures(measured: Answers) -> list[str]:
         lines.append(f"{'':24} facts     {quality(found, about_facts)}")
     for kind in KINDS[:-1]:
         lines.append(f"{'mixed':24} {kind:9} {by_kind(measured['mixed'], kind)}")
-    empty, weak = shares(measured["mixed"])
-    lines.append(
-        f"relevance {THRESHOLD}: nothing-to-find below {empty:.1%}, answerable above {weak:.1%}"
-    )
+    for threshold in (0.3, THRESHOLD, 0.7):
+        empty, full = shares(measured["mixed"], threshold)
+        lines.append(
+            f"relevance {threshold}: nothing to find below {empty:.1%}, answers above {full:.1%},"
+            f" precision of nothing {precision(measured['mixed'], threshold):.1%}"
+        )
     return lines
 
 
@@ -60,11 +65,17 @@ def by_kind(found: list[Answered], kind: str) -> Quality:
     return quality(found, lambda question: question.kind == kind)
 
 
-def shares(found: list[Answered]) -> tuple[float, float]:
+def shares(found: list[Answered], threshold: float = THRESHOLD) -> tuple[float, float]:
     """Return which share of the unanswerable lies below the threshold, of the answerable not."""
-    empty = [a.relevance < THRESHOLD for a in found if not a.question.gold]
-    full = [a.relevance >= THRESHOLD for a in found if a.question.gold]
+    empty = [a.relevance < threshold for a in found if not a.question.gold]
+    full = [a.relevance >= threshold for a in found if a.question.gold]
     return sum(empty) / len(empty), sum(full) / len(full)
+
+
+def precision(found: list[Answered], threshold: float) -> float:
+    """Return which share of those below the threshold has nothing to find."""
+    below = [not a.question.gold for a in found if a.relevance < threshold]
+    return sum(below) / len(below) if below else 1.0
 
 
 def test_the_set_is_what_it_was_frozen_as() -> None:
@@ -81,11 +92,11 @@ def test_the_set_is_what_it_was_frozen_as() -> None:
 @pytest.mark.parametrize(
     ("kind", "r5", "r10", "mrr"),
     [
-        # measured: 97.1, 99.0, 0.919 over all; below, each kind
-        ("single", 0.93, 0.95, 0.89),  # 96.7, 98.3, 0.928
-        ("multi", 0.87, 0.93, 0.84),  # 93.8, 100, 0.896
-        ("temporal", 0.93, 0.95, 0.79),  # 100, 100, 0.849
-        ("update", 0.95, 0.95, 0.95),  # 100, 100, 1.000
+        # Measured 97.1, 99.5, 0.921 over all kinds, all not far from these when they were set.
+        ("single", 0.93, 0.95, 0.89),
+        ("multi", 0.87, 0.93, 0.84),
+        ("temporal", 0.93, 0.95, 0.79),
+        ("update", 0.95, 0.95, 0.95),
     ],
 )
 def test_recall_finds_the_right_memory(
@@ -134,15 +145,20 @@ def test_signals_for_conversations_do_not_hurt_what_is_none(
 
 
 def test_signals_for_conversations_help_where_there_is_one(answered: Answers) -> None:
-    """Measured on the questions about chats: R@10 100 with them, 90.0 without."""
+    """Measured on the questions about chats: R@5 94.3 with them, 84.3 without.
+
+    At 10 hits the reranker makes up for most of what they bring.
+    """
     with_signals = quality(answered["mixed"], lambda question: question.about_chats)
     without = quality(answered["mixed, conversation off"], lambda question: question.about_chats)
 
-    assert with_signals.r10 >= without.r10 + 0.05, (with_signals, without)
+    assert with_signals.r5 >= without.r5 + 0.05, (with_signals, without)
+    assert with_signals.mrr >= without.mrr + 0.04, (with_signals, without)
+    assert with_signals.r10 >= without.r10, (with_signals, without)
 
 
 @pytest.mark.parametrize(
-    ("on", "off"), [("mixed, reranked", "mixed"), ("filed, reranked", "filed")]
+    ("on", "off"), [("mixed", "mixed, not reranked"), ("filed", "filed, not reranked")]
 )
 def test_the_reranker_does_not_hurt_what_is_no_conversation(
     answered: Answers, on: str, off: str

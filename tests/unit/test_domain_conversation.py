@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -15,9 +15,28 @@ from domain.conversation import (
     named_speaker,
     tells_time,
 )
+from domain.dates import Days
 from domain.memory import Kind, Memory, MemoryId
 from domain.namespace import DEFAULT_NAMESPACE
 from domain.texts import own_text, spoken_date
+
+NOW = datetime(2024, 2, 14, tzinfo=UTC)
+
+
+def said(content: str, at: datetime | None) -> Memory:
+    """Build a memory of what was said at a time."""
+    return Memory(
+        id=MemoryId("m"),
+        namespace=DEFAULT_NAMESPACE,
+        kind=Kind.EPISODIC,
+        content=content,
+        content_hash="",
+        created_at=NOW,
+        updated_at=NOW,
+        version=1,
+        seq=1,
+        occurred_at=at,
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +115,7 @@ def test_the_one_speaker_a_question_names_is_found(
     ],
 )
 def test_a_named_date_needs_a_month_or_a_year(question: str, expected: NamedDate | None) -> None:
-    assert named_date(question) == expected
+    assert named_date(question, date(2024, 2, 14)) == expected
 
 
 @pytest.mark.parametrize(
@@ -115,8 +134,46 @@ def test_a_named_date_needs_a_month_or_a_year(question: str, expected: NamedDate
     ],
 )
 def test_a_memory_fits_a_named_date_by_degrees(date: NamedDate, day: int, expected: float) -> None:
-    assert date_match(date, datetime(2023, 5, day, tzinfo=UTC)) == expected
-    assert date_match(date, None) == 0.0
+    assert date_match(date, said("Tea is good.", datetime(2023, 5, day, tzinfo=UTC))) == expected
+    assert date_match(date, said("Tea is good.", None)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "content", "expected"),
+    [
+        (NamedDate(2023, 4, 12), "I swam yesterday.", 0.0),
+        (NamedDate(2023, 5, 24), "I swam.", 1.0),
+        (NamedDate(2023, 5, 11), "I swam.", 0.2),
+        (NamedDate(2023, 5, 11), "I swam two weeks ago.", 0.5),
+        (NamedDate(None, 4, None), "I swam last month.", 0.5),
+        (NamedDate(2022, None, None), "I swam last year.", 0.5),
+        (NamedDate(2022, 7, None), "I swam last year.", 0.0),  # a whole year tells of no month
+        (NamedDate(None, 7, None), "I will swim on 3 July.", 0.5),
+        (Days(date(2023, 5, 1), date(2023, 5, 7)), "I swam on 3 May.", 0.5),
+        (Days(date(2023, 4, 24), date(2023, 4, 30)), "I swam on 3 May.", 0.0),
+        (Days(date(2023, 1, 1), date(2023, 12, 31)), "I swam.", 0.5),
+        (NamedDate(2023, 2, 31), "I swam yesterday.", 0.0),
+    ],
+)
+def test_what_a_memory_tells_of_a_day_fits_it_whenever_it_was_said(
+    asked: NamedDate | Days, content: str, expected: float
+) -> None:
+    at = datetime(2023, 5, 25, 12, tzinfo=UTC)
+
+    assert date_match(asked, said(content, at)) == expected
+    assert date_match(asked, said(content, None)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What did Ann do last week?", Days(date(2024, 2, 5), date(2024, 2, 11))),
+        ("What happened yesterday?", Days(date(2024, 2, 13), date(2024, 2, 13))),
+        ("Where was she last summer?", Days(date(2023, 6, 1), date(2023, 8, 31))),
+    ],
+)
+def test_a_question_may_name_days_seen_from_now(question: str, expected: Days) -> None:
+    assert named_date(question, date(2024, 2, 14)) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,16 +187,5 @@ def test_a_memory_fits_a_named_date_by_degrees(date: NamedDate, day: int, expect
 def test_a_date_is_written_as_people_say_it(hour: int, minute: int, expected: str) -> None:
     moment = datetime(2023, 5, 8, hour, minute, tzinfo=UTC)
     assert spoken_date(moment) == expected
-    memory = Memory(
-        id=MemoryId("m"),
-        namespace=DEFAULT_NAMESPACE,
-        kind=Kind.EPISODIC,
-        content="I moved",
-        content_hash="",
-        created_at=moment,
-        updated_at=moment,
-        version=1,
-        seq=1,
-        occurred_at=moment,
-    )
+    memory = said("I moved", moment)
     assert own_text(memory) == f"{expected} — I moved"

@@ -152,7 +152,11 @@ def test_a_weight_of_zero_and_a_layer_above_win() -> None:
         half_life_days=None,
         now=NOON,
     )
-    assert [used.weight(name) for name in ("lexical", "session", "date")] == [0.0, 9.0, 0.2]
+    assert [used.weight(name) for name in ("lexical", "session", "date")] == [
+        0.0,
+        9.0,
+        WEIGHTS["date"],
+    ]
 
 
 @pytest.mark.parametrize("weight", [-0.1, 101.0, math.nan, math.inf])
@@ -202,7 +206,7 @@ def test_listening_tells_speaker_time_and_statement() -> None:
     pool = [Candidate(ann), Candidate(bob)]
     listen(pool, QUESTION, tuning())
     assert pool[0].parts == pytest.approx(
-        {"statement": 0.15, "speaker": 0.2, "temporal": 0.2, "date": 0.1}
+        {"statement": 0.15, "speaker": 0.2, "temporal": 0.2, "date": 0.5 * WEIGHTS["date"]}
     )
     assert set(pool[1].parts.values()) == {0.0}
 

@@ -7,8 +7,10 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.fastcore.eligible import eligible
 from adapters.fastcore.matching import QUERY_TERMS_MAX, Target, best
 from adapters.fastcore.postings import Postings, View
+from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.ports import IndexedTerms
 
@@ -32,7 +34,7 @@ def _change(postings: Postings, *items: IndexedTerms, gone: tuple[str, ...] = ()
 
 
 def _found(view: View, *terms: str, limit: int = 10) -> list[str]:
-    return list(best(terms, [Target(view, None)], None, limit))
+    return list(best(terms, [Target(view, eligible(view, Filter(), None))], limit))
 
 
 @given(changes=_changes)

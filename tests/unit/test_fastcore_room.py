@@ -11,10 +11,10 @@ from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.room import Room
 from adapters.sqlite.store import SqliteStore
+from contracts.journal import MODEL, Journal
 from domain.filter import Filter
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.vector import unit_vector
-from tests.contracts.journal import MODEL, Journal
 
 ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from adapters.fastcore.scan import Target, nearest
-from adapters.fastcore.segment import Segment
+from adapters.fastcore.eligible import eligible
+from adapters.fastcore.scan import Ranked, Target, parts
+from adapters.fastcore.scan import nearest as nearest_of
+from adapters.fastcore.segment import Segment, View
+from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.ports import IndexedVector
 from domain.vector import Vector
@@ -32,8 +36,15 @@ def item(number: int, vector: Vector) -> IndexedVector:
     return IndexedVector(named(number), vector, None, OPEN)
 
 
+def nearest(
+    query: Vector, views: Sequence[View], limit: int, moment: float | None = None
+) -> tuple[Ranked, Ranked, bool]:
+    targets = [Target(view, eligible(view, Filter(), moment)) for view in views]
+    return nearest_of(query, parts(targets), limit)
+
+
 def own(segment: Segment, query: Vector, limit: int) -> list[tuple[MemoryId, float]]:
-    return nearest(query, [Target(segment.view, None)], None, limit)[0]
+    return nearest(query, [segment.view], limit)[0]
 
 
 def exactly(query: Vector, vectors: dict[MemoryId, Vector], limit: int) -> list[MemoryId]:
@@ -60,6 +71,9 @@ def test_growing_replacing_and_compacting_keep_the_answer_exact() -> None:
 
         assert exactly(query, vectors, 40) == [id for id, _ in own(segment, query, 40)]
         assert vectors.keys() == segment.places.keys()
+        if segment.is_sparse:
+            segment = segment.compacted()
+            assert exactly(query, vectors, 40) == [id for id, _ in own(segment, query, 40)]
     assert segment.view.count < 2 * len(vectors)
 
 
@@ -74,11 +88,11 @@ def test_the_numbers_do_not_depend_on_the_layout() -> None:
         backwards.apply([entry], (), 1)
 
     assert own(forwards, query, 100) == own(backwards, query, 100)
-    parts = [Segment("model", DIMENSION, "epoch", 0) for _ in range(7)]
+    pieces = [Segment("model", DIMENSION, "epoch", 0) for _ in range(7)]
     for number, entry in enumerate(entries):
-        parts[number % 7].apply([entry], (), 1)
-    targets = [Target(part.view, None) for part in parts]
-    assert own(forwards, query, 100) == nearest(query, targets, None, 100)[0]
+        pieces[number % 7].apply([entry], (), 1)
+    views = [part.view for part in pieces]
+    assert own(forwards, query, 100) == nearest(query, views, 100)[0]
 
 
 def test_many_equal_vectors_are_ordered_by_id() -> None:
@@ -95,10 +109,10 @@ def test_a_view_stays_as_it_was_while_the_segment_changes() -> None:
     (query,) = unit_vectors(1)
     segment.apply([item(number, vector) for number, vector in enumerate(vectors)], (), 1)
     view = segment.view
-    before = nearest(query, [Target(view, None)], None, 50)
+    before = nearest(query, [view], 50)
 
     with ThreadPoolExecutor(2) as threads:
-        scans = [threads.submit(nearest, query, [Target(view, None)], None, 50) for _ in range(40)]
+        scans = [threads.submit(nearest, query, [view], 50) for _ in range(40)]
         for turn in range(40):
             changed = [item(number, vectors[-number]) for number in range(turn, turn + 200)]
             segment.apply(changed, [named(2999 - turn)], turn)

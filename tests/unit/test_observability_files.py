@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from domain.job import JobKind
+from entrypoints.errors import OUTCOMES
 from entrypoints.metrics.catalogue import METRICS
 from infra import engine
 from infra.up import SECRETS
@@ -107,13 +109,14 @@ def test_values_that_are_matched_exist() -> None:
         "use_case": set(re.findall(r'_observed\(meter, "(\w+)"', wired)),
         "loop": set(re.findall(r'observe\("(\w+)"\)', loops)),
         "dependency": {"store", "redis", "qdrant", "kafka"},
-        "outcome": {"ok", "lost", "sent"},
+        "outcome": {"ok", "lost", "sent", "cancelled", *(one.slug for one in OUTCOMES.values())},
+        "name": {kind.value for kind in JobKind},
     }
     for expression in expressions():
         for _, matchers in selectors(expression):
             for label, value in matchers.items():
                 if label in names:
-                    assert value.strip('"') in names[label], expression
+                    assert {*value.strip('"').split("|")} <= names[label], expression
 
 
 def test_the_dashboard_is_whole() -> None:

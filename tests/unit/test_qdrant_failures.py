@@ -28,13 +28,13 @@ from adapters.qdrant.projection import QdrantProjection
 from adapters.qdrant.text_index import QdrantTextIndex
 from adapters.sqlite.store import SqliteStore
 from adapters.store_text_index import StoreTextIndex
+from contracts.journal import MODEL, Journal
 from domain.errors import IndexUnavailable
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
 from domain.ports import VectorNominations
 from domain.vector import unit_vector
-from tests.contracts.journal import MODEL, Journal
 from tests.contracts.projecting import synchronise
 from tests.servers.proxy import Mode, Proxy
 from tests.servers.qdrant_stand_in import stand_in

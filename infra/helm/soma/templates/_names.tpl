@@ -48,7 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* Ports of this chart's own making. */}}
 {{- define "soma.port.api" -}}8420{{- end -}}
 {{- define "soma.port.worker" -}}8421{{- end -}}
-{{- define "soma.port.grpc" -}}50051{{- end -}}
+{{- define "soma.port.grpc" -}}8422{{- end -}}
 
 {{/* A value as an environment variable has it. Numbers come as floats: 536870912 must not become 5.4e+08. */}}
 {{- define "soma.text" -}}

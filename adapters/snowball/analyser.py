@@ -1,4 +1,4 @@
-"""Index terms: words stemmed as English, identifiers and numbers kept whole and in parts."""
+"""Index terms: words stemmed by language, identifiers and numbers kept whole and in parts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+
+from adapters.snowball.stop_words import STOP_WORDS
 
 _WORDS_MAX = 50_000
 _TERM_LENGTH_MAX = 64
@@ -25,48 +27,35 @@ _PART = re.compile(f"{_WORD}(?:'{_WORD})?")
 _DIGIT = re.compile(r"\d")
 _VERSION = re.compile(r"[vV](?=\d)")
 
-# Words that say nothing about what a text is about.
-STOP_WORDS = frozenset(
-    """
-    a about above after again against all also am an and any are aren't as at
-    be because been before being below between both but by
-    can can't cannot could couldn't
-    did didn't do does doesn't doing don't down during
-    each either else ever
-    few for from further
-    had hadn't has hasn't have haven't having he he'd he'll her here hers herself him himself
-    his how
-    i i'd i'll i'm i've if in into is isn't it itself
-    just
-    let like
-    me might more most much must my myself
-    neither no nor not
-    of off on once only or other our ours ourselves out over own
-    perhaps
-    quite
-    rather really
-    same shall she she'd she'll should shouldn't since so some such
-    than that the their theirs them themselves then there these they they'd they'll they're they've
-    this those though through to too
-    under until up upon us
-    very
-    was wasn't we we'd we'll we're we've were weren't what when where whether which while who whom
-    whose why will with within without won't would wouldn't
-    yet you you'd you'll you're you've your yours yourself yourselves
-    """.split()  # noqa: SIM905 (a list would hide the words between quotes)
-)
+_UNSTEMMED = "none"
+_NOTHING = re.compile("(?!)")
+# What a language hangs on to a word with an apostrophe: "Ann's", "l'eau", "dell'acqua".
+_ELIDED = {
+    "english": re.compile("'s$"),
+    "french": re.compile("^(?:[cdjlmnst]|qu|jusqu|lorsqu|puisqu)'"),
+    "italian": re.compile("^(?:[cdlmnstv]|[dn]ell|all|dall|sull|un|quest|quell|anch)'"),
+}
 
 
 class SnowballAnalyser:
     """The one analyser of every lexical backend.
 
     `snake_case`, `camelCase`, `3.11.2` and `ABC-123` give the whole and the parts, so either finds
-    them. Text in scripts without spaces gives pairs of characters.
+    them. Text in scripts without spaces gives pairs of characters. The language `none` stems
+    nothing and leaves nothing out.
     """
 
-    def __init__(self) -> None:
-        self._stem = _stemmer()
+    def __init__(self, language: str = "english") -> None:
+        self._language = language
+        self._stop_words = STOP_WORDS[language]
+        self._elided = _ELIDED.get(language, _NOTHING)
+        self._stem = _stemmer(language)
         self._known = lru_cache(maxsize=_WORDS_MAX)(self._piece)
+
+    @property
+    def language(self) -> str:
+        """Whose words are stemmed and left out."""
+        return self._language
 
     def terms(self, text: str, /) -> tuple[str, ...]:
         """Return the terms in the order of the text; a whole comes before its parts."""
@@ -92,21 +81,23 @@ class SnowballAnalyser:
             yield from self._word(part)
 
     def _word(self, word: str) -> Iterator[str]:
-        lowered = word.lower().removesuffix("'s")
-        if lowered in STOP_WORDS:
+        lowered = self._elided.sub("", word.lower())
+        if lowered in self._stop_words:
             return
         humps = _humps(word)
         yield self._stem(lowered)
         if len(humps) > 1:
             lowered_humps = (hump.lower() for hump in humps)
-            yield from (self._stem(hump) for hump in lowered_humps if hump not in STOP_WORDS)
+            yield from (self._stem(hump) for hump in lowered_humps if hump not in self._stop_words)
 
 
-def _stemmer() -> Callable[[str], str]:
+def _stemmer(language: str) -> Callable[[str], str]:
     """Load the Snowball stemmer; it keeps state while it works, so threads take turns."""
+    if language == _UNSTEMMED:
+        return str
     import Stemmer
 
-    stemmer = Stemmer.Stemmer("english", 0)
+    stemmer = Stemmer.Stemmer(language, 0)
     lock = threading.Lock()
 
     def stem(word: str) -> str:

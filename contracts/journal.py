@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.events import Event, EventType
 from domain.link import Link
-from domain.memory import Kind, Memory, MemoryId, Source, content_hash
+from domain.memory import Kind, Memory, MemoryId, Payload, Source, content_hash
 from domain.namespace import Namespace
 from domain.ports import CanonicalStore, Embedding, Transaction
 from domain.vector import Role, Vector, unit_vector
@@ -32,13 +32,14 @@ class Journal:
         own: Sequence[float] | None = None,
         context: Sequence[float] | None = None,
         tags: tuple[str, ...] = (),
+        payload: Payload | None = None,
         valid_from: datetime | None = None,
         valid_to: datetime | None = None,
         expires_at: datetime | None = None,
     ) -> MemoryId:
         """Store a memory and, in the same transaction, its vectors."""
         memory = _memory(id, namespace, tags, valid_from, valid_to)
-        memory = replace(memory, expires_at=expires_at)
+        memory = replace(memory, expires_at=expires_at, payload=payload or {})
         async with self.store.writing() as tx:
             seq = await self._append(tx, memory, EventType.REMEMBERED)
             await tx.memories.add([replace(memory, seq=seq)], actor="test")

@@ -1,0 +1,1 @@
+"""Index terms by the Snowball stemmers."""
