@@ -49,7 +49,7 @@ class Connect:
             target=target,
             type=check_link_type(type),
             weight=check_weight(weight),
-            properties=check_payload(properties or {}, self.limits),
+            properties=check_payload(properties or {}, self.limits, "properties"),
             created_at=at,
             seq=0,
         )

@@ -218,7 +218,7 @@ class RememberBatch:
             target=target.id,
             type=check_link_type(new.type),
             weight=check_weight(new.weight),
-            properties=check_payload(new.properties, self.limits),
+            properties=check_payload(new.properties, self.limits, "properties"),
             created_at=at,
             seq=0,
         )

@@ -203,7 +203,7 @@ class ImportLines:
             for link in links:
                 check_link_type(link.type, "link.type")
                 check_weight(link.weight)
-                check_payload(link.properties, self.limits)
+                check_payload(link.properties, self.limits, "link.properties")
                 if link.source == link.target:
                     raise InvalidInput("link.target", "is the source itself")
                 one, other = await both_ends(tx, link.source, link.target)

@@ -132,18 +132,18 @@ def check_content(content: str, limits: Limits) -> str:
     return content
 
 
-def check_payload(payload: Payload, limits: Limits) -> Payload:
-    """Return `payload`; raise when it is not JSON or too large."""
+def check_payload(payload: Payload, limits: Limits, field_name: str = "payload") -> Payload:
+    """Return `payload`; raise when it is not JSON or too large, naming `field_name`."""
     try:
         encoded = _STRICT_JSON.encode(payload).encode()
     except (ValueError, TypeError, UnicodeEncodeError) as error:
-        raise InvalidInput("payload", "holds a value that is not JSON") from error
+        raise InvalidInput(field_name, "holds a value that is not JSON") from error
     except RecursionError as error:
-        raise InvalidInput("payload", "is nested too deeply") from error
+        raise InvalidInput(field_name, "is nested too deeply") from error
     if b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
-        raise InvalidInput("payload", "holds a NUL character")
+        raise InvalidInput(field_name, "holds a NUL character")
     if len(encoded) > limits.payload_bytes:
-        raise TooLarge("payload", limit=limits.payload_bytes, unit="bytes")
+        raise TooLarge(field_name, limit=limits.payload_bytes, unit="bytes")
     return payload
 
 
@@ -166,8 +166,9 @@ def check_coordinate(
         return None
     if not 1 <= len(coordinate) <= COORDINATE_AXES_MAX:
         raise InvalidInput(field_name, f"must have 1 to {COORDINATE_AXES_MAX} numbers")
-    if not all(math.isfinite(axis) for axis in coordinate):
-        raise InvalidInput(field_name, "holds a number that is not finite")
+    for index, axis in enumerate(coordinate):
+        if not math.isfinite(axis):
+            raise InvalidInput(f"{field_name}[{index}]", "must be a finite number")
     return tuple(float(axis) + 0.0 for axis in coordinate)
 
 

@@ -36,6 +36,10 @@ _END_IDS = {
     "source": "$response.body#/results/0/memory/id",
     "target": "$response.body#/results/1/memory/id",
 }
+_OF_A_JOB = (
+    Way("show", "get", "/v1/jobs/{job_id}", {"job_id": "$response.body#/id"}),
+    Way("cancel", "delete", "/v1/jobs/{job_id}", {"job_id": "$response.body#/id"}),
+)
 _SAME_PATH = {"path": "$request.path.path"}
 _OF_A_MEMORY = (
     Way("show", "get", _MEMORY, _ID),
@@ -64,6 +68,8 @@ WAYS: Mapping[tuple[str, str, str], tuple[Way, ...]] = {
         Way("show", "get", _NAMESPACE, _SAME_PATH),
         Way("erase", "delete", _NAMESPACE, _SAME_PATH),
     ),
+    ("post", "/v1/maintenance/reindex", "202"): _OF_A_JOB,
+    ("post", "/v1/maintenance/reconcile", "202"): _OF_A_JOB,
     ("post", "/v1/keys", "201"): (
         Way("revoke", "delete", "/v1/keys/{key_id}", {"key_id": "$response.body#/key/id"}),
     ),

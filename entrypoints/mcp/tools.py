@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,9 @@ class Tool:
 
     async def __call__(self, rest: Rest, given: dict[str, Any]) -> Said:
         """Run it; raise `InvalidInput` for arguments that are none, `Refused` by the memory."""
-        # Through JSON, so that times and numbers are read as REST reads them.
-        arguments = decoded(msgspec.json.encode(given), self.arguments)
+        # Through JSON, so that times and numbers are read as REST reads them. Not msgspec's: it
+        # would write NaN as null, and what is refused elsewhere would be absent here.
+        arguments = decoded(json.dumps(given), self.arguments)
         return await self.run(rest, arguments)
 
 

@@ -117,7 +117,7 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/links", '{"source": "a", "target": "b", "type": "t", "weight": 0}', "weight"),
     ("/v1/links", '{"source": "a", "target": "b", "type": "no spaces"}', "type"),
     ("/store", '{"coordinate": "1,x", "payload": {"text": "a"}}', "coordinate"),
-    ("/store", '{"coordinate": "1,nan", "payload": {"text": "a"}}', "coordinate"),
+    ("/store", '{"coordinate": "1,nan", "payload": {"text": "a"}}', "coordinate[1]"),
     ("/recall", '{"query": "a", "filters": {"a": []}}', "filters[...]"),
     ("/recall", '{"query": "a", "k": 0, "top_k": 5}', "top_k"),
     ("/recall", '{"query": "a", "top_k": 0}', "k"),

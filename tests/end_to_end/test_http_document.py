@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import httpx
+from hypothesis import given
+from hypothesis import strategies as st
 
-from domain.errors import SomaError
+from domain.errors import InvalidInput, SomaError
+from domain.namespace import parse_namespace
 from entrypoints.errors import OUTCOMES
+from entrypoints.http.shapes import NAMESPACE
 
 ROUTES = {
     "/v1/memories": {"get", "post"},
@@ -65,6 +70,52 @@ def test_the_document_lists_every_route(http: httpx.Client) -> None:
     assert document["openapi"].startswith("3.1")
     assert ROUTES == {path: set(item) for path, item in document["paths"].items()}
     assert document == http.get("/schema").json()
+
+
+def test_answers_link_to_the_calls_that_follow(http: httpx.Client) -> None:
+    document = http.get("/schema/openapi.json").json()
+
+    known = {o["operationId"] for item in document["paths"].values() for o in item.values()}
+    linked = {
+        (path, way, link["operationId"])
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        for response in operation["responses"].values()
+        for way, link in response.get("links", {}).items()
+    }
+    assert {link for _, _, link in linked} <= known
+    assert {"show", "revise", "forget", "history", "neighbors"} <= {
+        way for path, way, _ in linked if path == "/v1/memories"
+    }
+    assert {"show", "cancel"} == {w for p, w, _ in linked if p == "/v1/maintenance/reindex"}
+
+
+def test_bodies_are_closed_and_parameters_are_never_null(http: httpx.Client) -> None:
+    document = http.get("/schema/openapi.json").json()
+
+    bodies = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for item in document["paths"].values()
+        for operation in item.values()
+        for media, content in operation.get("requestBody", {}).get("content", {}).items()
+        if media == "application/json"
+    }
+    schemas = document["components"]["schemas"]
+    assert {"RememberBody", "RecallBody", "KeyBody"} <= bodies
+    assert all(schemas[name]["additionalProperties"] is False for name in bodies)
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert "null" not in str(operation.get("parameters", []))
+
+
+@given(st.from_regex(re.compile(r"[a./ _\\]{0,8}", re.ASCII), fullmatch=True))
+def test_the_document_knows_a_namespace_when_it_sees_one(text: str) -> None:
+    try:
+        parse_namespace(text)
+    except InvalidInput:
+        assert not re.search(NAMESPACE["pattern"], text)
+    else:
+        assert re.search(NAMESPACE["pattern"], text)
 
 
 def test_every_operation_is_described_and_documents_its_problems(http: httpx.Client) -> None:

@@ -135,6 +135,34 @@ async def test_bad_arguments_are_refused_by_name(
     assert "Traceback" not in block.text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ('{"content": "x", "importance": NaN}', "importance"),
+        ('{"content": "x", "payload": {"a": [1, 1e999]}}', "payload.a[1]"),
+        ('{"content": "x", "payload": {"a": -Infinity}}', "payload.a"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_and_not_taken_for_absent(
+    mcp_url: str, arguments: str, field: str
+) -> None:
+    # The official client does not send these; others do.
+    headers = {**LET_IN, "accept": "application/json, text/event-stream"}
+    call = f'{{"name": "remember", "arguments": {arguments}}}'
+    body = f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {call}}}'
+
+    answer = httpx.post(
+        f"{mcp_url}/mcp",
+        content=body,
+        headers={**headers, "content-type": "application/json"},
+        timeout=60,
+    )
+
+    result = answer.json()["result"]
+    assert result["isError"]
+    assert result["content"][0]["text"].startswith(f"refused: {field}: ")
+
+
 @pytest.fixture(scope="module")
 def mcp_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that demands keys."""
