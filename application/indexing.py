@@ -8,6 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from application.missing import (
+    embedded,
+    embedding_of,
+    in_roles,
+    present_roles,
+    read_states,
+    without_context,
+)
 from application.models import Installed, Models
 from application.sequencing import Sequencer
 from application.surroundings import Surroundings, analysed, ends, surroundings
@@ -20,61 +28,17 @@ from domain.ports import (
     Analyser,
     CanonicalStore,
     Computed,
-    Embedding,
     EmbeddingTask,
     EventBus,
     KeptStates,
     Transaction,
 )
 from domain.texts import own_text, text_hash
-from domain.vector import VECTORS, Role, TokenStates, Vector
+from domain.vector import Role
 
 EMBED_CHUNK = 64
 # Another writer of the same session may change a text while it is embedded: then once more.
 FILL_ROUNDS_MAX = 32
-
-
-def _alone(near: Surroundings, ids: Sequence[MemoryId]) -> list[EmbeddingTask]:
-    """Name the context vectors of memories in a session that have no neighbour (any more)."""
-    return [
-        EmbeddingTask(id, near.memories[id].namespace, Role.CONTEXT, near.memories[id].version)
-        for id in ids
-        if id in near.places and near.context_of(id) is None
-    ]
-
-
-def _in_roles(tasks: Sequence[EmbeddingTask], roles: Sequence[Role]) -> list[EmbeddingTask]:
-    return [task for task in tasks if task.role in roles]
-
-
-async def _present(
-    tx: Transaction, ids: Sequence[MemoryId], model: Installed
-) -> dict[MemoryId, set[Role]]:
-    """Say what is there already of memories."""
-    present = {
-        one.memory_id: {
-            role for role, vector in zip(VECTORS, (one.own, one.context), strict=True) if vector
-        }
-        for one in await tx.embeddings.of(ids, model.model.id)
-    }
-    if model.reader is not None:
-        for kept in await tx.embeddings.states(ids, model.model.id):
-            present.setdefault(kept.memory_id, set()).add(Role.STATES)
-    return present
-
-
-async def _read(model: Installed, texts: Sequence[str]) -> list[tuple[Vector, TokenStates]]:
-    return await model.reader.read_passages(texts) if model.reader is not None and texts else []
-
-
-async def _embedded(model: Installed, texts: Sequence[str]) -> list[Vector]:
-    return await model.embedder.embed_passages(texts) if texts else []
-
-
-def _embedding(
-    memory: Memory, role: Role, model: Installed, text: str, vector: Vector
-) -> Embedding:
-    return Embedding(memory.id, memory.version, role, model.model.id, text_hash(text), vector)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +84,7 @@ class Indexer:
         tasks = self._tasks(whole, affected, rewritten, given)
         every = self._tasks(whole, affected, rewritten, frozenset()) if given else tasks
         await self._queue(tx, tasks, every, wait)
-        alone = _alone(whole, affected)
+        alone = without_context(whole, affected)
         if alone:
             await tx.embeddings.drop(alone)
         for id in beside:
@@ -157,11 +121,11 @@ class Indexer:
             return
         state = await self.models.state(tx)
         lease = self.now() + timedelta(seconds=self.wait_seconds) if wait is Wait.INDEXED else None
-        wanted = _in_roles(tasks, self.models.roles(state.active))
+        wanted = in_roles(tasks, self.models.roles(state.active))
         if wanted:
             await tx.embeddings.queue(wanted, model=state.active, lease_until=lease)
         if state.next is not None:
-            wanted = _in_roles(every, self.models.roles(state.next))
+            wanted = in_roles(every, self.models.roles(state.next))
             await tx.embeddings.queue(wanted, model=state.next, lease_until=None)
 
     @staticmethod
@@ -201,7 +165,7 @@ class Indexer:
         async with self.store.reading() as tx:
             near = await surroundings(tx, ids)
             served = await self.models.serving(tx)
-            present = await _present(tx, ids, served)
+            present = await present_roles(tx, ids, served)
         tasks = []
         for id in ids:
             memory = near.memories.get(id)
@@ -245,7 +209,7 @@ class Indexer:
     ) -> None:
         """Read the texts that `near` shows and store what came of those that are still live."""
         texts: dict[MemoryId, dict[Role, str]] = {}
-        for task in _in_roles(tasks, model.roles):
+        for task in in_roles(tasks, model.roles):
             text = self._text_of(task, near)
             if text is not None:
                 texts.setdefault(task.memory_id, {})[task.role] = text
@@ -258,16 +222,16 @@ class Indexer:
         also = {id for id in read if texts[id].pop(Role.OWN, None) is not None}
         left = [(id, role, text) for id, wanted in texts.items() for role, text in wanted.items()]
         results, vectors = await asyncio.gather(
-            _read(model, list(read.values())), _embedded(model, [text for _, _, text in left])
+            read_states(model, list(read.values())), embedded(model, [text for _, _, text in left])
         )
         computed: list[Computed] = []
         for (id, text), (vector, states) in zip(read.items(), results, strict=True):
             memory, hash = near.memories[id], text_hash(text)
             computed.append(KeptStates(id, memory.version, model.model.id, hash, states))
             if id in also:
-                computed.append(_embedding(memory, Role.OWN, model, text, vector))
+                computed.append(embedding_of(memory, Role.OWN, model, text, vector))
         for (id, role, text), vector in zip(left, vectors, strict=True):
-            computed.append(_embedding(near.memories[id], role, model, text, vector))
+            computed.append(embedding_of(near.memories[id], role, model, text, vector))
         await self._store(computed, near)
 
     @staticmethod

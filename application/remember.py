@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.indexing import Indexer
 from application.planning import Plan, Planner
+from application.request import Request, check_idempotency_key
 from application.sequencing import Sequencer
 from application.subtree import seen_from
 from application.tracing import current_trace
@@ -16,13 +16,12 @@ from domain.draft import Draft, NewLink, Remembered, Wait
 from domain.errors import IdempotencyConflict, InvalidInput, MemoryNotFound, TooLarge
 from domain.events import EventType
 from domain.link import Link, check_link_type, check_weight
-from domain.memory import Limits, Memory, MemoryId, check_payload, checked_text
+from domain.memory import Limits, Memory, MemoryId, check_payload
 from domain.namespace import Namespace, parse_namespace, root_of
 from domain.ports import CanonicalStore, EventBus, Transaction
 
 BATCH_MAX = 1000
 LINKS_PER_MEMORY_MAX = 64
-IDEMPOTENCY_KEY_LENGTH_MAX = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,43 +252,12 @@ class Remember:
         return results[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked, by whom, under which idempotency key, and as part of which trace."""
-
-    drafts: Sequence[Draft]
-    actor: str
-    key: str | None
-    wait: Wait
-    trace: str | None
-    within: Namespace | None
-
-    @property
-    def fingerprint(self) -> str:
-        """Return a hash that is equal for equal requests."""
-        return hashlib.sha256(
-            repr(list(self.drafts)).encode("utf-8", "backslashreplace")
-        ).hexdigest()
-
-
 def check_same_root(source: Namespace, target: Namespace) -> None:
     """Refuse a link between different tenants."""
     if root_of(source) != root_of(target):
         raise InvalidInput(
             "target", "is in another tenant (first namespace segment) than the source"
         )
-
-
-def check_idempotency_key(key: str | None) -> str | None:
-    """Return a key of 1 to 255 characters."""
-    if (
-        key is not None
-        and not 1 <= len(checked_text(key, "Idempotency-Key")) <= IDEMPOTENCY_KEY_LENGTH_MAX
-    ):
-        raise InvalidInput(
-            "Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
-        )
-    return key
 
 
 def _traces(requests: Sequence[Request], plan: Plan) -> dict[MemoryId, str | None]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from application.planning import Plan
-from application.remember import RememberBatch, Request
+from application.remember import RememberBatch
+from application.request import Request
 from application.retrying import Retried
 from domain.draft import Draft, Remembered, Wait
 from domain.errors import ChangeCollided, InvalidInput, SomaError, StoreUnavailable, TooLarge

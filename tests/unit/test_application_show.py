@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -155,7 +154,7 @@ async def test_health_does_not_wait_for_a_server_that_is_silent(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(maintain, "HEALTH_SECONDS", 0.01)
-    diagnose = dataclasses.replace(soma.diagnose(), servers={"kafka": silent})
+    diagnose = dataclasses.replace(soma.diagnose().use_case, servers={"kafka": silent})
 
     health = await diagnose.health()
 
