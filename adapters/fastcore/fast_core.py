@@ -114,10 +114,10 @@ class FastCore:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
         from adapters.fastcore.scan import gathered, pairwise
 
-        places = [self._place(id) for id in ids]
+        rows = partial(gathered, [self._place(id) for id in ids], Role.OWN, self._dimension)
 
         def compute() -> list[list[float]]:
-            return pairwise(gathered(places, Role.OWN, self._dimension))
+            return pairwise(rows())
 
         return compute() if len(ids) <= _PAIRS_INLINE else await asyncio.to_thread(compute)
 
@@ -211,9 +211,8 @@ class FastCore:
         return self._model_id if isinstance(self._model_id, str) else self._model_id()
 
     def _is_behind(self, segment: Segment, epoch: str, head: int) -> bool:
-        view = segment.view
-        current = (epoch, head, self._current_model())
-        return (view.epoch, view.watermark, segment.model) != current
+        stands = (segment.view.epoch, segment.view.watermark, segment.model)
+        return stands != (epoch, head, self._current_model())
 
     async def _loaded(self, namespace: Namespace, scope: Collection[Namespace]) -> Segment:
         """Return the segment as it is, loaded if need be.
