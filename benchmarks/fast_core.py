@@ -3,15 +3,13 @@
 No store: the index is filled from memory, and one question is one `nominate` of 50 candidates. Two
 kinds of vectors: lifelike ones (embedded remarks, mixed and shaken so that neighbourhoods stay
 plausible) and uniformly random ones, the hard case for codes. In turns with every question NumPy
-multiplies 10,000 x 384 and scans all vectors for their best ten. `--libraries` instead times the
-first passes that were considered; those not installed are left out.
+multiplies 10,000 x 384 and scans all vectors for their best ten.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import math
 import tempfile
 import time
@@ -19,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,83 +227,6 @@ async def measure(options: argparse.Namespace) -> list[dict[str, object]]:
     return rows
 
 
-# --- First passes that were considered -----------------------------------------------------------
-
-
-def passes(rows: Floats, query: Floats) -> dict[str, Callable[[], object]]:
-    """Return every first pass that can be tried here, by name."""
-    step = np.float32(np.abs(rows).max() / 127)
-    codes, code = np.rint(rows / step).astype(np.int8), np.rint(query / step).astype(np.int8)
-    bits, bit = np.packbits(rows > 0, axis=1), np.packbits(query > 0)
-    wide = np.ascontiguousarray(bits).view(np.uint64)
-    tried: dict[str, Callable[[], object]] = {
-        "NumPy float32 product": lambda: rows @ query,
-        "NumPy float32 vecdot": lambda: np.vecdot(rows, query),
-        "NumPy bits": lambda: np.bitwise_count(wide ^ bit.view(np.uint64)).sum(1, np.uint16),
-    }
-    numkong, simsimd, usearch, faiss = map(
-        _imported, ("numkong", "simsimd", "usearch.index", "faiss")
-    )
-    if numkong:
-        tried["numkong int8"] = lambda: numkong.dot(codes, code)
-        tried["numkong bits"] = lambda: numkong.hamming(bits, bit, "uint1")
-    if simsimd:
-        many, more = np.broadcast_to(code, codes.shape), np.broadcast_to(bit, bits.shape)
-        tried["simsimd int8"] = lambda: simsimd.dot(codes, many)
-        tried["simsimd bits"] = lambda: simsimd.hamming(bits, more, "bin8")
-    if usearch:
-        tried["usearch exact int8, best 50"] = lambda: usearch.search(
-            codes, code, NOMINATED, usearch.MetricKind.IP, exact=True, threads=1
-        )
-    if faiss:
-        tried |= _of_faiss(faiss, rows, query, codes, code)
-    return tried
-
-
-def _of_faiss(
-    faiss: Any, rows: Floats, query: Floats, codes: NDArray[np.int8], code: NDArray[np.int8]
-) -> dict[str, Callable[[], object]]:
-    faiss.omp_set_num_threads(1)
-    kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
-    whole = faiss.IndexScalarQuantizer(DIMENSION, kind, faiss.METRIC_INNER_PRODUCT)
-    whole.is_trained = True
-    whole.add_sa_codes((codes.astype(np.int16) + 128).astype(np.uint8))
-    asked, rounded = query[None, :], code[None, :].astype(np.float32)
-    bits = faiss.IndexRaBitQFastScan(DIMENSION, faiss.METRIC_INNER_PRODUCT)
-    bits.train(rows)
-    bits.add(rows)
-    bits.qb = 8
-    return {
-        "faiss int8, best 550": lambda: whole.search(rounded, 550),
-        "faiss RaBitQ bits, best 1 %": lambda: bits.search(asked, len(rows) // 100),
-    }
-
-
-def _imported(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-def compare_passes(options: argparse.Namespace) -> list[dict[str, object]]:
-    """Time every first pass on random vectors, in one thread."""
-    found: list[dict[str, object]] = []
-    for size in options.memories:
-        rows, [query] = random_vectors(size, 1), random_vectors(1, 2)
-        for name, call in passes(rows, query).items():
-            times = [milliseconds(call) for _ in range(options.queries)]
-            found.append(
-                {
-                    "first pass": name,
-                    "rows": size,
-                    "p50 ms": f"{percentile(times, 0.5):.3f}",
-                    "least ms": f"{min(times):.3f}",
-                }
-            )
-    return found
-
-
 def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -315,12 +236,8 @@ def main() -> None:
     )
     parser.add_argument("--queries", type=int, default=50)
     parser.add_argument("--exact-rows", type=int, default=50_000)
-    parser.add_argument("--libraries", action="store_true", help="time first passes instead")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     options = parser.parse_args()
-    if options.libraries:
-        report("First passes", compare_passes(options), as_json=options.json)
-        return
     report("Fast Core", asyncio.run(measure(options)), as_json=options.json)
 
 

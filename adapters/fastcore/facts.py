@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from msgspec.json import decode
@@ -127,63 +126,6 @@ class Columns:
         copy._sessions = Growing(new[sessions], np.int32)
         if block is not None:
             copy._tags = (renumbered(block, numbers, new),)
-
-    def written(self) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
-        """Return everything: what JSON can say, and arrays."""
-        block = merged(self._tags) if self._tags else None
-        arrays: dict[str, NDArray[np.generic]] = {
-            "kinds": self._kinds.values(),
-            "levels": self._levels.values(),
-            "happened": self._happened.values(),
-            "actors": self._actors.values(),
-            "sessions": self._sessions.values(),
-        }
-        if block is not None:
-            arrays |= {
-                "tags.keys": block.keys,
-                "tags.starts": block.starts,
-                "tags.rows": block.rows,
-                "tags.counts": block.counts,
-            }
-        for arity, (places, axes) in self._places.items():
-            arrays[f"place.{arity}.rows"] = places.values()
-            arrays[f"place.{arity}.axes"] = axes.values()
-        values = []
-        for number, (path, column) in enumerate(self._paths.items()):
-            known, rows, codes = column.written()
-            values.append([path, known])
-            arrays[f"path.{number}.rows"], arrays[f"path.{number}.codes"] = rows, codes
-        said: dict[str, object] = {
-            "names": list(self._names),
-            "arities": list(self._places),
-            "paths": values,
-            "payloads_whole": self._payloads_whole,
-        }
-        return said, arrays
-
-    @staticmethod
-    def read(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Columns:
-        """Make of what was written what it was written from."""
-        columns = Columns()
-        columns._kinds.extend(arrays["kinds"])
-        columns._levels.extend(arrays["levels"])
-        columns._happened.extend(arrays["happened"])
-        columns._actors.extend(arrays["actors"])
-        columns._sessions.extend(arrays["sessions"])
-        columns._names = {name: number for number, name in enumerate(said["names"])}
-        if "tags.keys" in arrays:
-            parts = (arrays[f"tags.{part}"] for part in ("keys", "starts", "rows", "counts"))
-            columns._tags = (Block(*parts),)
-        for arity in said["arities"]:
-            columns._places[arity] = (
-                Growing(arrays[f"place.{arity}.rows"], np.int32),
-                Growing(arrays[f"place.{arity}.axes"], np.float64),
-            )
-        for number, (path, values) in enumerate(said["paths"]):
-            rows, codes = arrays[f"path.{number}.rows"], arrays[f"path.{number}.codes"]
-            columns._paths[tuple(path)] = PayloadPath.read(values, rows, codes)
-        columns._payloads_whole = said["payloads_whole"]
-        return columns
 
     def _truncate(self, count: int) -> None:
         if len(self._levels) <= count:

@@ -119,7 +119,7 @@ class Segment:
     ) -> None:
         self.model = model
         self.places: dict[MemoryId, int] = {}
-        self._dimension = dimension
+        self.dimension = dimension
         self._exact_rows = exact_rows
         self._digests: dict[MemoryId, int] = {}
         side = Side.empty(dimension)
@@ -232,7 +232,7 @@ class Segment:
             ids = [view.ids[row] for row in kept.tolist()]
             dense = len(kept) == view.count
             copy = Segment(
-                self.model, self._dimension, view.epoch, view.watermark, exact_rows=self._exact_rows
+                self.model, self.dimension, view.epoch, view.watermark, exact_rows=self._exact_rows
             )
             copy.restore(
                 View(

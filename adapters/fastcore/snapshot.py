@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.fastcore import facts_file
 from adapters.fastcore.chunk import Bits, Chunk, encoded
-from adapters.fastcore.facts import Columns
 from adapters.fastcore.segment import Segment, Side, View
 from adapters.fastcore.shelf import Shelf
 from adapters.fastcore.spans import Spans
@@ -35,7 +35,7 @@ Sections = dict[str, NDArray[Any]]
 def pieces(namespace: Namespace, segment: Segment) -> Iterator[bytes | memoryview]:
     """Iterate over what a file consists of: the header, then every section at its place."""
     view = segment.view
-    facts, columns = view.facts.written()
+    facts, columns = facts_file.written(view.facts)
     sections: Sections = {
         "ids": np.frombuffer("\n".join(view.ids[: view.count]).encode(), np.uint8),
         **{f"facts.{name}": array for name, array in columns.items()},
@@ -97,8 +97,8 @@ def _written_side(side: Side, count: int) -> tuple[dict[str, object], Sections]:
     return {"chunks": chunks}, sections
 
 
-def read(path: Path, namespace: Namespace, model: str, dimension: int, exact_rows: int) -> Segment:
-    """Return a segment that maps the file; raise `ValueError` and others for what is amiss."""
+def read(path: Path, namespace: Namespace, segment: Segment) -> Segment:
+    """Let a segment map the file; raise `ValueError` and others for what is amiss."""
     mapped = np.memmap(path, np.uint8, mode="r")
     data: NDArray[np.uint8] = np.asarray(mapped)
     if bytes(data[: len(_MAGIC)]) != _MAGIC:
@@ -109,16 +109,17 @@ def read(path: Path, namespace: Namespace, model: str, dimension: int, exact_row
     if zlib.crc32(raw) != int.from_bytes(bytes(data[16:24]), "little"):
         raise ValueError("has a damaged header")
     header = json.loads(raw)
-    if (header["namespace"], header["model"]) != (namespace, model):
+    if (header["namespace"], header["model"]) != (namespace, segment.model):
         raise ValueError("belongs to something else")
     sections = _checked(data, begin + length, header["sections"])
     count = int(header["count"])
     ids = [MemoryId(id) for id in bytes(sections["ids"]).decode().split("\n")] if count else []
+    if len(ids) != count:
+        raise ValueError("has lost memories")
     own, context = (
-        _read_side(header["sides"][name], _below(sections, name), dimension)
+        _read_side(header["sides"][name], _below(sections, name), segment.dimension)
         for name in ("own", "context")
     )
-    segment = Segment(model, dimension, header["epoch"], header["watermark"], exact_rows=exact_rows)
     segment.restore(
         View(
             ids=ids,
@@ -126,15 +127,13 @@ def read(path: Path, namespace: Namespace, model: str, dimension: int, exact_row
             own=own,
             context=context,
             spans=Spans.read(_below(sections, "spans")),
-            facts=Columns.read(header["facts"], _below(sections, "facts")),
+            facts=facts_file.read(header["facts"], _below(sections, "facts")),
             count=count,
             documents=count,
             epoch=header["epoch"],
             watermark=header["watermark"],
         )
     )
-    if len(ids) != count:
-        raise ValueError("has lost memories")
     return segment
 
 

@@ -68,15 +68,16 @@ class Snapshots:
             return False
         return True
 
-    def read(
-        self, namespace: Namespace, model: str, dimension: int, *, exact_rows: int
-    ) -> Segment | None:
-        """Return what was written of this model; anything else is removed and None returned."""
+    def read(self, namespace: Namespace, empty: Segment) -> Segment | None:
+        """Return what was written of the model of an empty segment, which is filled.
+
+        Anything else is removed, and None returned.
+        """
         from adapters.fastcore.snapshot import read
 
         path = self._path(namespace)
         try:
-            return read(path, namespace, model, dimension, exact_rows)
+            return read(path, namespace, empty)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.fastcore import chunk, scan, segment, shelf
-from adapters.fastcore import fast_core as fast_core_module
+from adapters.fastcore import (
+    chunk,
+    guessing,
+    keeping,
+    loading,
+    scan,
+    searching,
+    segment,
+    shelf,
+)
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.snapshots import Snapshots
@@ -119,16 +127,17 @@ def _make_crowded(patch: pytest.MonkeyPatch, engine: str) -> None:
     if engine != "fast core":
         patch.setattr(shelf, "SMALL", 2)
         patch.setattr(shelf, "LARGE", 4)
-        patch.setattr(scan, "_MARGIN", 0)
+        patch.setattr(scan, "MARGIN", 0)
+        patch.setattr(guessing, "MARGIN", 0)
         patch.setattr(segment, "_DEAD_MIN", 0)
         patch.setattr(chunk, "_PAYS_SHARE", 10**6)
         # Guesses leave nobody out then: what is left to test is that they are put together right.
-        patch.setattr(scan, "_DOUBTS", 10**6)
-        patch.setattr(fast_core_module, "_WRITTEN_MIN", 1)
+        patch.setattr(guessing, "_DOUBTS", 10**6)
+        patch.setattr(keeping, "_WRITTEN_MIN", 1)
     if engine == "in threads":
-        patch.setattr(fast_core_module, "_INLINE_COST", -1)
-        patch.setattr(fast_core_module, "_INLINE_ROWS", -1)
-        patch.setattr(fast_core_module, "_INLINE_CHANGED", -1)
+        patch.setattr(searching, "_INLINE_COST", -1)
+        patch.setattr(searching, "_INLINE_ROWS", -1)
+        patch.setattr(loading, "_INLINE_CHANGED", -1)
 
 
 def _brute_force(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from application import maintain
+from application.maintain import Diagnose
 from container import Container
 from domain.draft import Changes, Draft
 from domain.errors import InvalidInput
@@ -154,7 +157,8 @@ async def test_health_does_not_wait_for_a_server_that_is_silent(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(maintain, "HEALTH_SECONDS", 0.01)
-    diagnose = dataclasses.replace(soma.diagnose().use_case, servers={"kafka": silent})
+    inner: Diagnose = cast(Any, soma.diagnose()).use_case
+    diagnose = dataclasses.replace(inner, servers={"kafka": silent})
 
     health = await diagnose.health()
 

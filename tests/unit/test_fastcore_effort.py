@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.fastcore import fast_core as fast_core_module
-from adapters.fastcore import scan, shelf
+from adapters.fastcore import scan, searching, shelf
 from adapters.fastcore.blocks import Ints
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.chunk import Question, sealed
@@ -118,7 +117,7 @@ async def test_a_long_search_leaves_the_event_loop_alone(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search waits for something that only the event loop can do."""
-    monkeypatch.setattr(fast_core_module, "_INLINE_COST", -1)
+    monkeypatch.setattr(searching, "_INLINE_COST", -1)
     index = core(store)
     await index.catch_up(ACME)
     has_turned = threading.Event()

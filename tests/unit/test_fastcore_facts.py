@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.fastcore import facts as facts_module
-from adapters.fastcore import payload_path
+from adapters.fastcore import facts_file, payload_path
 from adapters.fastcore.facts import Columns
 from domain.filter import AllOf, AnyOf, Box, Comparison, Condition, Filter, Not, Operator
 from domain.memory import Kind, Memory, MemoryId, Source
@@ -149,8 +149,8 @@ def test_agrees_with_the_domain_also_after_keeping_writing_and_giving_way(
     fewer = columns.kept(np.array(kept, np.intp))
     assert [expected[row] for row in kept] == passing(fewer, filter, len(kept))
 
-    said, arrays = fewer.written()
-    read = Columns.read(json.loads(json.dumps(said)), arrays)
+    said, arrays = facts_file.written(fewer)
+    read = facts_file.read(json.loads(json.dumps(said)), arrays)
     assert [expected[row] for row in kept] == passing(read, filter, len(kept))
 
     # A change that was worked out and never came into force gives way to the next one.
@@ -165,7 +165,7 @@ def test_what_no_row_holds_any_more_is_left_behind() -> None:
     columns = Columns()
     columns.extend(0, [Facts(tags=("old",), actor="gone", payload='{"a": "secret"}'), Facts()])
 
-    said, _ = columns.kept(np.array([1], np.intp)).written()
+    said, _ = facts_file.written(columns.kept(np.array([1], np.intp)))
 
     assert not {"old", "gone", "secret"} & set(json.dumps(said).replace('"', " ").split())
 

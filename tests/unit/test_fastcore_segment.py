@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from adapters.fastcore.eligible import eligible
-from adapters.fastcore.scan import Ranked, Target, parts
+from adapters.fastcore.parts import Target, parts
+from adapters.fastcore.scan import Ranked
 from adapters.fastcore.scan import nearest as nearest_of
 from adapters.fastcore.segment import Segment, View
 from domain.filter import Filter

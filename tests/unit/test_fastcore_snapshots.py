@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from adapters.fastcore import fast_core as fast_core_module
-from adapters.fastcore import shelf
+from adapters.fastcore import keeping, loading, shelf
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
+from adapters.fastcore.segment import Segment
 from adapters.fastcore.snapshots import Snapshots
 from adapters.given_embedder import GivenEmbedder
 from adapters.sqlite.store import SqliteStore
@@ -20,6 +21,7 @@ from domain.draft import Draft
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
+from domain.ports import Transaction
 from domain.vector import Vector, unit_vector
 from tests.end_to_end.embedded import ACTOR, installation
 
@@ -33,7 +35,7 @@ def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let forty vectors be many."""
     monkeypatch.setattr(shelf, "SMALL", 8)
     monkeypatch.setattr(shelf, "LARGE", 32)
-    monkeypatch.setattr(fast_core_module, "_WRITTEN_MIN", 1)
+    monkeypatch.setattr(keeping, "_WRITTEN_MIN", 1)
 
 
 @pytest.fixture
@@ -79,13 +81,13 @@ async def best(index: FastCore, filter: Filter = ALL) -> list[MemoryId]:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[Namespace]:
     """Count from now on how often a namespace is read out of the store."""
     seen: list[Namespace] = []
-    load = FastCore._load
+    load = loading.load
 
-    async def noted(index: FastCore, tx: object, namespace: Namespace, position: object) -> object:
+    async def noted(tx: Transaction, namespace: Namespace, segment: Segment) -> None:
         seen.append(namespace)
-        return await load(index, tx, namespace, position)  # type: ignore[arg-type]
+        await load(tx, namespace, segment)
 
-    monkeypatch.setattr(FastCore, "_load", noted)
+    monkeypatch.setattr(fast_core_module, "load", noted)
     return seen
 
 
@@ -149,7 +151,9 @@ async def test_a_file_of_another_epoch_or_model_is_thrown_away(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = await written(store, tmp_path)
-    read = Snapshots(path.parent).read(Namespace("default"), "other", DIMENSION, exact_rows=10)
+    read = Snapshots(path.parent).read(
+        Namespace("default"), Segment("other", DIMENSION, "epoch", 0)
+    )
     assert read is None
     assert not path.exists()
 
