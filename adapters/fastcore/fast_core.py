@@ -11,7 +11,15 @@ from weakref import WeakValueDictionary
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.keeping import Keeper
 from adapters.fastcore.loading import follow, load
-from adapters.fastcore.searching import Answer, chosen, cosines_at, search, similar_outside, targets
+from adapters.fastcore.searching import (
+    Answer,
+    chosen,
+    cosines_at,
+    cosines_between,
+    search,
+    similar_outside,
+    targets,
+)
 from adapters.fastcore.snapshots import Snapshots
 from adapters.fastcore.surveys import Surveys
 from adapters.fastcore.threads import in_thread
@@ -21,7 +29,7 @@ from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope, ScopeKind
 from domain.ports import CanonicalStore, VectorNominations
-from domain.vector import Role, Vector
+from domain.vector import Vector
 
 if TYPE_CHECKING:
     from adapters.fastcore.segment import Segment, View
@@ -111,13 +119,7 @@ class FastCore:
 
     async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
-        from adapters.fastcore.scan import gathered, pairwise
-
-        rows = partial(gathered, [self._place(id) for id in ids], Role.OWN, self._dimension)
-
-        def compute() -> list[list[float]]:
-            return pairwise(rows()[0])
-
+        compute = partial(cosines_between, [self._place(id) for id in ids], self._dimension)
         return compute() if len(ids) <= _PAIRS_INLINE else await asyncio.to_thread(compute)
 
     async def catch_up(self, scope: Scope, /) -> None:
@@ -253,15 +255,12 @@ class FastCore:
         leaving = self._budget.next_to_leave
         return leaving != namespace and leaving in scope
 
-    def _lock(self, namespace: Namespace) -> asyncio.Lock:
-        return self._locks.setdefault(namespace, asyncio.Lock())
-
     async def _refreshed(self, namespace: Namespace, scope: Collection[Namespace] = ()) -> Segment:
         """Return the segment with every event applied that was committed before this call.
 
         It is not kept where another namespace of the scope would have to make room for it.
         """
-        async with self._lock(namespace):
+        async with self._locks.setdefault(namespace, asyncio.Lock()):
             generation = self._generation
             async with self._store.reading() as tx:
                 segment = self._segments.get(namespace)

@@ -75,6 +75,13 @@ def cosines_at(
     return dict(zip(places, zip(own, context, strict=True), strict=True))
 
 
+def cosines_between(places: Sequence[tuple[View, int] | None], dimension: int) -> list[list[float]]:
+    """Return all cosines between the own vectors at these places; 0 where there is none."""
+    from adapters.fastcore.scan import gathered, pairwise
+
+    return pairwise(gathered(places, Role.OWN, dimension)[0])
+
+
 def similar_outside(vector: Vector, item: IndexedVector) -> tuple[float | None, float | None]:
     """Return the cosines of vectors that are not in memory."""
     import numpy as np
