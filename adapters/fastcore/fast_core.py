@@ -8,18 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from adapters.fastcore import searching
 from adapters.fastcore.budget import Budget
 from adapters.fastcore.keeping import Keeper
 from adapters.fastcore.loading import follow, load
-from adapters.fastcore.searching import (
-    Answer,
-    chosen,
-    cosines_at,
-    cosines_between,
-    search,
-    similar_outside,
-    targets,
-)
 from adapters.fastcore.snapshots import Snapshots
 from adapters.fastcore.surveys import Surveys
 from adapters.fastcore.threads import in_thread
@@ -81,19 +73,19 @@ class FastCore:
 
         self._check_dimension(vector)
         epoch, namespaces = await self._surveys.of(scope)
-        answer = Answer(set() if epoch is None else {epoch})
+        answer = searching.Answer(set() if epoch is None else {epoch})
         async for segments in self._portions(namespaces):
             told = await self._told(scope, filter, segments)
             if told is None:
                 views = [segment.view for segment in segments]
                 answer.note(views, None)
-                allowed_targets = await targets(views, filter)
+                allowed_targets = await searching.targets(views, filter)
             else:
                 allowed, until = told
                 views = [segment.view for segment in segments]
                 answer.note(views, until)
-                allowed_targets = chosen(segments, allowed)
-            answer.add(await search(vector, allowed_targets, limit))
+                allowed_targets = searching.chosen(segments, allowed)
+            answer.add(await searching.search(vector, allowed_targets, limit))
         return VectorNominations(
             merged(answer.own, limit),
             merged(answer.context, limit),
@@ -107,19 +99,21 @@ class FastCore:
         """Return cosines of those ids whose namespace is loaded, or was too large to be kept."""
         self._check_dimension(vector)
         places = {id: place for id in ids if (place := self._place(id)) is not None}
-        compute = partial(cosines_at, vector, places, self._dimension)
+        compute = partial(searching.cosines_at, vector, places, self._dimension)
         quick = len(places) <= _SIMILAR_INLINE
         answer = compute() if quick else await asyncio.to_thread(compute)
         missing = [id for id in ids if id not in answer]
         if missing and self._is_streaming:
             async with self._store.reading() as tx:
                 items = await tx.embeddings.of(missing, self._current_model())
-            answer.update((item.memory_id, similar_outside(vector, item)) for item in items)
+            for item in items:
+                answer[item.memory_id] = searching.similar_outside(vector, item)
         return answer
 
     async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
-        compute = partial(cosines_between, [self._place(id) for id in ids], self._dimension)
+        places = [self._place(id) for id in ids]
+        compute = partial(searching.cosines_between, places, self._dimension)
         return compute() if len(ids) <= _PAIRS_INLINE else await asyncio.to_thread(compute)
 
     async def catch_up(self, scope: Scope, /) -> None:
@@ -239,13 +233,8 @@ class FastCore:
     def _empty(self, position: FeedPosition) -> Segment:
         from adapters.fastcore.segment import Segment
 
-        return Segment(
-            self._current_model(),
-            self._dimension,
-            position.epoch,
-            position.seq,
-            exact_rows=self._exact_rows,
-        )
+        model, epoch, seq = self._current_model(), position.epoch, position.seq
+        return Segment(model, self._dimension, epoch, seq, exact_rows=self._exact_rows)
 
     def _crowds_out(
         self, namespace: Namespace, segment: Segment, scope: Collection[Namespace]
@@ -255,12 +244,15 @@ class FastCore:
         leaving = self._budget.next_to_leave
         return leaving != namespace and leaving in scope
 
+    def _lock(self, namespace: Namespace) -> asyncio.Lock:
+        return self._locks.setdefault(namespace, asyncio.Lock())
+
     async def _refreshed(self, namespace: Namespace, scope: Collection[Namespace] = ()) -> Segment:
         """Return the segment with every event applied that was committed before this call.
 
         It is not kept where another namespace of the scope would have to make room for it.
         """
-        async with self._locks.setdefault(namespace, asyncio.Lock()):
+        async with self._lock(namespace):
             generation = self._generation
             async with self._store.reading() as tx:
                 segment = self._segments.get(namespace)
