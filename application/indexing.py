@@ -24,7 +24,6 @@ from domain.errors import ChangeCollided, EmbedderUnavailable
 from domain.events import EventType
 from domain.memory import Memory, MemoryId
 from domain.ports import (
-    GIVEN,
     Analyser,
     CanonicalStore,
     Computed,
@@ -93,21 +92,10 @@ class Indexer:
                 sequencer.note(memory, EventType.EMBEDDED, changed=("context",))
         return list(dict.fromkeys(task.memory_id for task in tasks))
 
-    async def unset_given(
-        self, tx: Transaction, sequencer: Sequencer, memory: Memory, *, wait: Wait
-    ) -> list[MemoryId]:
-        """Queue a memory's own vector where a caller gave it: its text is embedded instead.
-
-        Returns the id when its vector is now missing.
-        """
-        active = (await self.models.state(tx)).active
-        stored = await tx.embeddings.stored([memory.id], active)
-        if not any(e.role is Role.OWN and e.input_hash == GIVEN for e in stored):
-            return []
+    async def queue_own(self, tx: Transaction, memory: Memory, *, wait: Wait) -> None:
+        """Delete a memory's own vector and queue the one of its text."""
         tasks = [EmbeddingTask(memory.id, memory.namespace, Role.OWN, memory.version)]
         await self._queue(tx, tasks, tasks, wait)
-        sequencer.note(memory, EventType.EMBEDDED, changed=(Role.OWN.value,))
-        return [memory.id]
 
     async def _queue(
         self,

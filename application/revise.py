@@ -100,7 +100,7 @@ class Revise:
                     wait=wait,
                 )
         if changes.vector is None and after.id not in missing:
-            missing += await self.indexer.unset_given(tx, sequencer, after, wait=wait)
+            missing += await self._take_back(tx, sequencer, after, wait)
         if given is not None:
             model, vector = given
             own = Embedding(after.id, after.version, Role.OWN, model.id, GIVEN, vector)
@@ -108,6 +108,18 @@ class Revise:
             sequencer.note(after, EventType.EMBEDDED, changed=("own",))
         await tx.feed.append(sequencer.events)
         return after, missing
+
+    async def _take_back(
+        self, tx: Transaction, sequencer: Sequencer, memory: Memory, wait: Wait
+    ) -> list[MemoryId]:
+        """Let the text be embedded again where a caller gave the vector; return what is missing."""
+        model = await self.planner.model(tx)
+        stored = await tx.embeddings.stored([memory.id], model.id)
+        if not any(e.role is Role.OWN and e.input_hash == GIVEN for e in stored):
+            return []
+        await self.indexer.queue_own(tx, memory, wait=wait)
+        sequencer.note(memory, EventType.EMBEDDED, changed=(Role.OWN.value,))
+        return [memory.id]
 
     @staticmethod
     async def _check_place(tx: Transaction, after: Memory) -> None:

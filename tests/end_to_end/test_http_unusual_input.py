@@ -25,7 +25,7 @@ from tests.end_to_end.http_server import LONG_AGO, problem, remember
         ("GET", "/v1/namespaces/nowhere"),
         ("DELETE", "/v1/namespaces/nowhere"),
         ("GET", "/nowhere"),
-        ("GET", "/v1/jobs"),
+        ("GET", "/v1/jobs/no-job-at-all"),
     ],
 )
 def test_what_does_not_exist_is_not_found(http: httpx.Client, method: str, path: str) -> None:

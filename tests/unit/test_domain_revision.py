@@ -74,7 +74,7 @@ def test_two_ways_to_say_the_end_at_once_are_refused() -> None:
         (Draft(content="a", occurred_at=NOON.replace(tzinfo=None)), "occurred_at"),
         (Draft(content="a", valid_from=LATER, valid_to=NOON), "valid_to"),
         (Draft(content="a", tags=["\x00"]), "tags[0]"),
-        (Draft(content="a", coordinate=[math.nan]), "coordinate"),
+        (Draft(content="a", coordinate=[math.nan]), "coordinate[0]"),
         (Draft(content="a", importance=-1), "importance"),
         (Draft(content="a", payload={"a": math.nan}), "payload"),
         (Draft(content="a", source=Source(actor="")), "source.actor"),
