@@ -713,12 +713,12 @@ class Container(containers.DeclarativeContainer):
         "embedded": providers.Object(one_lane),
         "server": providers.Object(by_namespaces),
     }
-    remember_batch = providers.Singleton(
+    remember_together = providers.Singleton(
         RememberTogether,
         remember_batch_once,
         lane=providers.Selector(settings.provided.profile, **lanes),
     )
-    remember = providers.Factory(Remember, batch=remember_batch)
+    remember = providers.Factory(Remember, batch=remember_together)
     recall = providers.Factory(
         Recall,
         store=store,
@@ -944,7 +944,7 @@ class Container(containers.DeclarativeContainer):
     # --- What the doors and the loops are given: the same, with every call timed -----------------
 
     remember = _observed(meter, "remember", remember)
-    remember_batch = _observed(meter, "remember_batch", remember_batch)
+    remember_batch = _observed(meter, "remember_batch", remember_together)
     recall = _observed(meter, "recall", recall)
     show = _observed(meter, "show", show)
     list_memories = _observed(meter, "list_memories", list_memories)

@@ -20,7 +20,7 @@ from application.models import Installed, Models
 from application.sequencing import Sequencer
 from application.surroundings import Surroundings, analysed, ends, surroundings
 from domain.draft import Wait
-from domain.errors import ChangeCollided, EmbedderUnavailable
+from domain.errors import ChangeCollided, EmbedderUnavailable, StoreUnavailable
 from domain.events import EventType
 from domain.memory import Memory, MemoryId
 from domain.ports import (
@@ -82,7 +82,7 @@ class Indexer:
         await tx.lexicon.put(await asyncio.to_thread(analysed, self.analyser, whole, affected))
         tasks = self._tasks(whole, affected, rewritten, given)
         every = self._tasks(whole, affected, rewritten, frozenset()) if given else tasks
-        await self._queue(tx, tasks, every, wait)
+        wanted = await self._queue(tx, tasks, every, wait)
         alone = without_context(whole, affected)
         if alone:
             await tx.embeddings.drop(alone)
@@ -90,7 +90,7 @@ class Indexer:
             if id in whole.memories:
                 memory = whole.memories[id]
                 sequencer.note(memory, EventType.EMBEDDED, changed=("context",))
-        return list(dict.fromkeys(task.memory_id for task in tasks))
+        return list(dict.fromkeys(task.memory_id for task in wanted))
 
     async def queue_own(self, tx: Transaction, memory: Memory, *, wait: Wait) -> None:
         """Delete a memory's own vector and queue the one of its text."""
@@ -103,18 +103,22 @@ class Indexer:
         tasks: list[EmbeddingTask],
         every: list[EmbeddingTask],
         wait: Wait,
-    ) -> None:
-        """Queue what is missing; a model that is being filled takes no given vectors."""
+    ) -> list[EmbeddingTask]:
+        """Queue what is missing and return what the model that answers lacks.
+
+        A model that is being filled takes no given vectors.
+        """
         if not every:
-            return
+            return []
         state = await self.models.state(tx)
         lease = self.now() + timedelta(seconds=self.wait_seconds) if wait is Wait.INDEXED else None
         wanted = in_roles(tasks, self.models.roles(state.active))
         if wanted:
             await tx.embeddings.queue(wanted, model=state.active, lease_until=lease)
         if state.next is not None:
-            wanted = in_roles(every, self.models.roles(state.next))
-            await tx.embeddings.queue(wanted, model=state.next, lease_until=None)
+            later = in_roles(every, self.models.roles(state.next))
+            await tx.embeddings.queue(later, model=state.next, lease_until=None)
+        return wanted
 
     @staticmethod
     def _tasks(
@@ -127,13 +131,16 @@ class Indexer:
         for id in affected:
             memory = near.memories[id]
             roles = [Role.CONTEXT] if near.context_of(id) is not None else []
-            if id in rewritten:
-                roles += [Role.STATES] if id in given else [Role.OWN, Role.STATES]
+            if id in rewritten and id not in given:
+                roles += [Role.OWN, Role.STATES]
             tasks += [EmbeddingTask(id, memory.namespace, role, memory.version) for role in roles]
         return tasks
 
     async def fill(self, ids: Sequence[MemoryId]) -> bool:
-        """Compute what is missing for `ids`; False when it took too long or nothing answered."""
+        """Compute what is missing for `ids`; False when it took too long or nothing answered.
+
+        That holds for a store that fails meanwhile, too: what was stored before stays stored.
+        """
         try:
             async with asyncio.timeout(self.wait_seconds):
                 for _ in range(FILL_ROUNDS_MAX):
@@ -145,7 +152,7 @@ class Indexer:
                         active = (await self.models.state(tx)).active
                         if not await tx.embeddings.pending(active, ids):
                             return True
-        except (EmbedderUnavailable, TimeoutError):
+        except (EmbedderUnavailable, StoreUnavailable, TimeoutError):
             return False
         return False
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from application.models import Installed
 from application.surroundings import Surroundings
 from domain.memory import Memory, MemoryId
-from domain.ports import Embedding, EmbeddingTask, Transaction
+from domain.ports import GIVEN, Embedding, EmbeddingTask, Transaction
 from domain.texts import text_hash
-from domain.vector import VECTORS, Role, TokenStates, Vector
+from domain.vector import Role, TokenStates, Vector
 
 
 def without_context(near: Surroundings, ids: Sequence[MemoryId]) -> list[EmbeddingTask]:
@@ -29,13 +29,13 @@ def in_roles(tasks: Sequence[EmbeddingTask], roles: Sequence[Role]) -> list[Embe
 async def present_roles(
     tx: Transaction, ids: Sequence[MemoryId], model: Installed
 ) -> dict[MemoryId, set[Role]]:
-    """Say what is there already of memories."""
-    present = {
-        one.memory_id: {
-            role for role, vector in zip(VECTORS, (one.own, one.context), strict=True) if vector
-        }
-        for one in await tx.embeddings.of(ids, model.model.id)
-    }
+    """Say what is there already of memories, or not wanted: states beside a given vector."""
+    present: dict[MemoryId, set[Role]] = {}
+    for stored in await tx.embeddings.stored(ids, model.model.id):
+        roles = present.setdefault(stored.memory_id, set())
+        roles.add(stored.role)
+        if stored.role is Role.OWN and stored.input_hash == GIVEN:
+            roles.add(Role.STATES)
     if model.reader is not None:
         for kept in await tx.embeddings.states(ids, model.model.id):
             present.setdefault(kept.memory_id, set()).add(Role.STATES)

@@ -11,7 +11,7 @@ from adapters.postgres.rows import FACTS, Row, facts_of, micros, optional_micros
 from adapters.postgres.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
-from domain.ports import Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
+from domain.ports import GIVEN, Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
 from domain.vector import VECTORS, Role, TokenStates, Vector
 
 _COLUMNS = ("memory", "role", "model", "version", "input_hash", "vector")
@@ -42,7 +42,11 @@ _NEEDED = {
         "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
         " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
     ),
-    Role.STATES: "true",
+    # Who brings a vector does not want the model to run.
+    Role.STATES: (
+        "NOT EXISTS (SELECT 1 FROM embeddings g WHERE g.memory = m.number"
+        f" AND g.role = '{Role.OWN.value}' AND g.input_hash = '{GIVEN}')"
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from adapters.sqlite.rows import list_json
 from domain.memory import MemoryId
+from domain.ports import GIVEN
 from domain.vector import Role
 
 # Which memories need what; only one with a session neighbour has a context.
@@ -17,7 +18,11 @@ _NEEDED = {
         "EXISTS (SELECT 1 FROM memories o WHERE o.namespace_id = m.namespace_id"
         " AND o.session = m.session AND o.forgotten_at IS NULL AND o.number <> m.number)"
     ),
-    Role.STATES: "1",
+    # Who brings a vector does not want the model to run.
+    Role.STATES: (
+        "NOT EXISTS (SELECT 1 FROM embeddings g WHERE g.memory = m.number"
+        f" AND g.role = '{Role.OWN.value}' AND g.model = ?2 AND g.input_hash = '{GIVEN}')"
+    ),
 }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 from domain.memory import Memory, MemoryId
 from domain.namespace import Namespace
 from domain.ports import (
+    GIVEN,
     CanonicalStore,
     Embedding,
     EmbeddingTask,
@@ -333,3 +335,17 @@ async def test_requeues_states_only_where_they_are_wanted(store: CanonicalStore)
         await tx.embeddings.requeue(MODEL, (*VECTORS, Role.STATES), limit=9, after=None)
         assert await claim(tx) == [a_task(missing, Role.STATES)]
         assert len(await tx.embeddings.page(HOME, MODEL, limit=9)) == 2
+
+
+async def test_requeues_no_states_for_whom_a_vector_was_brought_along(
+    store: CanonicalStore,
+) -> None:
+    brought, computed = a_memory(), a_memory()
+    await stored(store, brought, computed)
+    async with store.writing() as tx:
+        given = replace(an_embedding(brought, a_vector()), input_hash=GIVEN)
+        await tx.embeddings.store([given, an_embedding(computed, a_vector())])
+
+        await tx.embeddings.requeue(MODEL, (*VECTORS, Role.STATES), limit=9, after=None)
+
+        assert await claim(tx) == [a_task(computed, Role.STATES)]

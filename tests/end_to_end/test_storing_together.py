@@ -97,7 +97,7 @@ def counting(soma: Container) -> Counting:
     """Count the changes from now on."""
     store = Counting(soma.store())
     soma.remember_batch_once.add_kwargs(store=providers.Object(store))
-    soma.remember_batch.reset()
+    soma.remember_together.reset()
     return store
 
 

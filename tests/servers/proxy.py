@@ -72,6 +72,8 @@ class Proxy:
             await _closed(writer)
 
     async def _between(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode is Mode.REFUSE:
+            return  # It was let in just before the door was shut.
         if self._mode is Mode.BLACK_HOLE:
             await self._pass_on(reader, None)
             return
