@@ -23,9 +23,12 @@ _TIME_WORDS = re.compile(
     r"|january|february|march|april|may|june|july|august|september|october|november|december"
     r"|spring|summer|autumn|fall|winter|birthday|anniversary|(19|20)\d\d)\b"
 )
-_MONTH = re.compile(r"\b(" + "|".join(MONTHS) + r")\b")
+_DAY = r"([0-3]?\d)(?:st|nd|rd|th)?"
+#: A month with the day beside it; a number elsewhere in the question is no day.
+_MONTH = re.compile(
+    rf"(?:\b{_DAY}\s+(?:of\s+)?)?\b({'|'.join(MONTHS)})\b(?:\s+(?:the\s+)?{_DAY}\b)?"
+)
 _YEAR = re.compile(r"\b((?:19|20)\d\d)\b")
-_DAY = re.compile(r"\b([0-3]?\d)(?:st|nd|rd|th)?\b")
 DAYS_IN_MONTH_MAX = 31
 SOON_DAYS = 10
 #: What it counts that a memory tells of the days asked for, whenever it was said.
@@ -97,15 +100,19 @@ def named_date(question: str, today: date) -> NamedDate | Days | None:
     lowered = question.lower()
     month = _MONTH.search(lowered)
     year = _YEAR.search(lowered)
-    if month and month.group() == "may" and not (year or _DAY.search(lowered)):
+    number = int(month.group(1) or month.group(3) or 0) if month else 0
+    if month and month.group(2) == "may" and not (year or number):
         month = None  # "may" is more often a verb
-    if not month and not year:
-        return next(iter(days_named(question, today)), None)
-    day = _DAY.search(lowered) if month else None
-    number = int(day.group(1)) if day else 0
+    if not month:
+        days = days_named(question, today)
+        if not year:
+            return next(iter(days), None)
+        of_year = [d for d in days if d.count == 1 and str(d.first.year) == year.group()]
+        if of_year:  # 2023-05-07
+            return of_year[0]
     return NamedDate(
         year=int(year.group()) if year else None,
-        month=MONTHS[month.group()] if month else None,
+        month=MONTHS[month.group(2)] if month else None,
         day=number if 1 <= number <= DAYS_IN_MONTH_MAX else None,
     )
 

@@ -54,22 +54,22 @@ class Days:
 def days_named(text: str, today: date) -> list[Days]:
     """Return the days that a text said on `today` names, in the order of their kinds."""
     lowered = text.lower()
-    found: list[Days] = []
-    read: list[range] = []
+    found: dict[Days, None] = {}
+    read = bytearray(len(lowered))
     for pattern, resolve in _EXPRESSIONS:
         for match in pattern.finditer(lowered):
-            if any(match.start() < span.stop and span.start < match.end() for span in read):
+            start, end = match.span()
+            if any(read[start:end]):
                 continue  # the month of `7 May 2023` is a part of the day
-            read.append(range(*match.span()))
+            read[start:end] = b"\1" * (end - start)
             try:
                 days = resolve(match, today)
             except (OverflowError, ValueError):  # beyond the calendar, or 31 February
                 continue
             if match.group("since"):
                 days = Days(days.first, max(days.first, today))
-            if days not in found:
-                found.append(days)
-    return found
+            found[days] = None
+    return list(found)
 
 
 def month_days(year: int, month: int) -> Days:

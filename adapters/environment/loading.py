@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import msgspec
 
@@ -119,12 +120,23 @@ def _converted(name: str, value: object, *, where: str, strict: bool) -> object:
     try:
         converted = msgspec.convert(value, field.type, strict=strict, dec_hook=_path)
     except msgspec.ValidationError as error:
-        reason = str(error)[:1].lower() + str(error)[1:]
+        choices = _choices(field.type)
+        reason = f"expected one of {', '.join(choices)}" if choices else _uncapitalised(str(error))
         shown = "" if name in SECRETS else f", not {value!r}"
         raise ConfigurationError(f"{where}: {reason}{shown}") from error
     if isinstance(converted, float) and not converted < float("inf"):
         raise ConfigurationError(f"{where}: expected a finite number, not {value!r}")
     return converted
+
+
+def _choices(kind: object) -> list[str]:
+    """Return the words that a setting of a few words may have, or nothing for any other."""
+    words = kind if get_origin(kind) is Literal else next(iter(get_args(kind)), None)
+    return [str(word) for word in get_args(words)] if get_origin(words) is Literal else []
+
+
+def _uncapitalised(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _path(kind: type, value: object) -> object:

@@ -110,6 +110,11 @@ def test_the_one_speaker_a_question_names_is_found(
         ("On October 39?", NamedDate(None, 10, None)),
         ("What may she like?", None),
         ("What did they plan for May 8?", NamedDate(None, 5, 8)),
+        ("What happened on the 8th of May?", NamedDate(None, 5, 8)),
+        ("Which of the 3 books did she read in May 2023?", NamedDate(2023, 5, None)),
+        ("Did 2 of them go to Rome in June?", NamedDate(None, 6, None)),
+        ("Who may come with 2 friends?", None),
+        ("What happened on 30 February?", NamedDate(None, 2, 30)),
         ("What is it?", None),
         ("Room 1850?", None),
     ],
@@ -170,9 +175,11 @@ def test_what_a_memory_tells_of_a_day_fits_it_whenever_it_was_said(
         ("What did Ann do last week?", Days(date(2024, 2, 5), date(2024, 2, 11))),
         ("What happened yesterday?", Days(date(2024, 2, 13), date(2024, 2, 13))),
         ("Where was she last summer?", Days(date(2023, 6, 1), date(2023, 8, 31))),
+        ("What happened on 2023-05-08?", Days(date(2023, 5, 8), date(2023, 5, 8))),
+        ("What happened on 2023-02-30?", NamedDate(2023, None, None)),
     ],
 )
-def test_a_question_may_name_days_seen_from_now(question: str, expected: Days) -> None:
+def test_a_question_may_name_days_seen_from_now(question: str, expected: Days | NamedDate) -> None:
     assert named_date(question, date(2024, 2, 14)) == expected
 
 

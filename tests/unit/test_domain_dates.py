@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, timedelta
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -167,3 +169,25 @@ def test_a_written_date_is_that_day_whenever_it_was_written(day: date, today: da
 
 def test_a_month_has_all_its_days() -> None:
     assert month_days(2024, 2) == Days(date(2024, 2, 1), date(2024, 2, 29))
+
+
+def test_twice_as_many_dates_take_no_more_than_twice_the_calls() -> None:
+    # Whoever may store must not be able to keep the server busy with a text full of dates.
+    assert calls_to_read(range(500, 900)) <= 2.1 * calls_to_read(range(500, 700))
+
+
+def calls_to_read(ago: range) -> int:
+    """Count the calls that reading so many different days makes."""
+    text = " ".join(f"{days} days ago" for days in ago)
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        days_named(text, WEDNESDAY)
+    finally:
+        sys.setprofile(None)
+    return calls

@@ -84,7 +84,11 @@ def test_secrets_are_never_shown() -> None:
         ({"SOMA_PORT": "70000"}, "SOMA_PORT: expected `int` <= 65535, not '70000'"),
         ({"SOMA_EMBED_WAIT_SECONDS": "nan"}, "SOMA_EMBED_WAIT_SECONDS: expected"),
         ({"SOMA_EMBED_WAIT_SECONDS": "inf"}, "SOMA_EMBED_WAIT_SECONDS: expected"),
-        ({"SOMA_LOG_LEVEL": "loud"}, "SOMA_LOG_LEVEL: invalid enum value 'loud'"),
+        (
+            {"SOMA_LOG_LEVEL": "loud"},
+            "SOMA_LOG_LEVEL: expected one of debug, info, warning, error, not 'loud'",
+        ),
+        ({"SOMA_RERANKER": "on"}, "SOMA_RERANKER: expected one of none, late, http, not 'on'"),
         ({"SOMA_CONFIG": "absent.toml"}, "absent.toml: No such file or directory"),
         ({"SOMA_KEY_FILE": "absent"}, "SOMA_KEY_FILE: absent: No such file or directory"),
         (
