@@ -12,7 +12,7 @@ from application.planning import checked_vector
 from application.reranking import Reranking, reranked
 from domain.errors import InvalidInput
 from domain.link import Direction
-from domain.memory import check_time, checked_text
+from domain.memory import MemoryId, check_time, checked_text
 from domain.namespace import Namespace, NamespacePolicy, root_of
 from domain.ports import CanonicalStore, MemoryGraph
 from domain.ranking import (
@@ -156,20 +156,29 @@ class Recall:
             return pool
         root = within or root_of(query.scope.namespace)
         await self.graph.catch_up(root)
-        walk = await self.graph.neighbors(
-            [candidate.memory.id for candidate in pool[:EXPAND_FROM]],
-            root,
-            direction=Direction.BOTH,
-            type=None,
-            depth=query.expand,
-            limit=EXPAND_LIMIT,
-        )
-        hops = {id: depth for id, depth, _ in walk.steps if depth}
+        starts = [candidate.memory.id for candidate in pool[:EXPAND_FROM]]
+        hops = await self._hops(starts, root, query.expand)
         known = {candidate.memory.id: candidate for candidate in pool}
         for id in hops.keys() & known.keys():
             known[id].hops = hops.pop(id)
         linked = await gatherer.add_linked(search, hops) if hops else []
         return self._rank([*pool, *linked], query, tuning)
+
+    async def _hops(
+        self, starts: Sequence[MemoryId], root: Namespace, depth: int
+    ) -> dict[MemoryId, int]:
+        """Return how far memories lie from a hit; a hit itself, from a better one."""
+        places = {id: place for place, id in enumerate(starts)}
+        hops: dict[MemoryId, int] = {}
+        for place, start in enumerate(starts):
+            walk = await self.graph.neighbors(
+                [start], root, direction=Direction.BOTH, type=None, depth=depth, limit=EXPAND_LIMIT
+            )
+            for id, distance, _ in walk.steps:
+                if distance and places.get(id, len(starts)) > place:
+                    hops[id] = min(distance, hops.get(id, distance))
+        nearest = sorted(hops.items(), key=lambda entry: (entry[1], entry[0]))
+        return dict(nearest[: EXPAND_LIMIT + len(starts)])
 
     async def _diversified(
         self, ranked: list[Candidate], gatherer: Gatherer, search: Search, tuning: Tuning

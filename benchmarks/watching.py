@@ -30,6 +30,7 @@ from benchmarks.store_postgres import DIMENSION, NAMESPACE, drafts
 from benchmarks.texts import remarks
 from container import Container, build, opened
 from domain.draft import Wait
+from domain.namespace import DEFAULT_NAMESPACE
 from entrypoints.http import recalling
 from entrypoints.http.app import create_app
 from entrypoints.http.problems import HANDLERS
@@ -52,11 +53,21 @@ def unwatched(container: Container) -> Container:
     return container
 
 
+class Unguarded:
+    """Stands where the guard is: the use case, asked by nobody in particular."""
+
+    home = DEFAULT_NAMESPACE
+
+    def __init__(self, container: Container) -> None:
+        self.recall = container.recall()
+
+
 def bare_app(container: Container) -> Litestar:
     """Return an application that does nothing but recall."""
+    unguarded = Unguarded(container)
     return Litestar(
         route_handlers=[Router("/v1", route_handlers=recalling.ROUTES)],
-        dependencies={"container": Provide(lambda: container, sync_to_thread=False)},
+        dependencies={"soma": Provide(lambda: unguarded, sync_to_thread=False)},
         guards=[only_known_parameters],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,

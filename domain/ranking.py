@@ -21,7 +21,7 @@ from domain.conversation import (
     tells_time,
 )
 from domain.errors import InvalidInput
-from domain.memory import Memory, MemoryId
+from domain.memory import Memory
 
 #: `benchmarks/tune_weights.py` and `benchmarks/tune_rerank.py` say what others would bring.
 WEIGHTS: Mapping[str, float] = {
@@ -46,6 +46,8 @@ SIGNALS: Mapping[str, bool] = {
 WEIGHT_MAX = 100
 SESSION_TOP = 3
 NEAR_DUPLICATE = 0.97
+#: Of what happened again and again so many are shown before the rest steps back.
+TIMES_SHOWN = 2
 
 
 @dataclass(slots=True)
@@ -222,14 +224,20 @@ def ordered(pool: Sequence[Candidate]) -> list[Candidate]:
 def diversify(
     ranked: Sequence[Candidate], likeness: Sequence[Sequence[float]], tuning: Tuning
 ) -> list[Candidate]:
-    """Move what nearly repeats a better hit behind the rest; `likeness` is `(n, n)` cosines."""
+    """Move what nearly repeats a better hit behind the rest; `likeness` is `(n, n)` cosines.
+
+    What was said at another time is no repetition at first: it happened again. From the third time
+    on it is, or what happens every day would leave no room for anything else.
+    """
     weight = tuning.weight("diversity")
     for index, candidate in enumerate(ranked):
-        repeats = any(
-            likeness[index][better] >= NEAR_DUPLICATE
-            and not _different_times(candidate.memory, ranked[better].memory)
+        alike = [
+            ranked[better].memory
             for better in range(index)
-        )
+            if likeness[index][better] >= NEAR_DUPLICATE
+        ]
+        again = all(_different_times(candidate.memory, memory) for memory in alike)
+        repeats = bool(alike) and not (again and len(alike) < TIMES_SHOWN)
         if repeats and weight:
             candidate.parts["diversity"] = -weight
     return ordered(ranked)
@@ -266,11 +274,6 @@ def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:
 def token_estimate(text: str) -> int:
     """Estimate tokens from bytes of UTF-8, on the safe side for English."""
     return -(-len(text.encode()) // 4)
-
-
-def by_id(pool: Sequence[Candidate]) -> dict[MemoryId, Candidate]:
-    """Index a pool by memory id."""
-    return {candidate.memory.id: candidate for candidate in pool}
 
 
 def min_max(values: Sequence[float | None]) -> list[float]:

@@ -497,6 +497,20 @@ async def test_expansion_brings_along_what_the_hits_are_linked_to(soma: Containe
     assert await contents(soma, "kettle", expand=2, filter=only) == ["zanzibar"]
 
 
+async def test_a_hit_that_is_linked_to_a_better_one_gains_by_it(soma: Container) -> None:
+    cause = await remember(soma, "the cache was switched off")
+    await remember(soma, "checkout is slow", links=(NewLink(target=cause.memory.id, type="by"),))
+    await remember(soma, "checkout has a new button")
+
+    plain = {hit.memory.id: hit for hit in (await recall(soma, "checkout slow")).hits}
+    expanded = {hit.memory.id: hit for hit in (await recall(soma, "checkout slow", expand=1)).hits}
+
+    assert "graph" not in plain[cause.memory.id].parts
+    assert expanded[cause.memory.id].parts["graph"] > 0
+    best = max(expanded.values(), key=lambda hit: hit.score)
+    assert "graph" not in best.parts
+
+
 async def test_a_link_to_an_unknown_memory_refuses_the_whole_batch(soma: Container) -> None:
     drafts = [
         Draft(content="one"),

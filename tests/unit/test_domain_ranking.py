@@ -251,6 +251,24 @@ def test_the_same_words_at_another_time_are_no_repetition() -> None:
     assert all("diversity" not in c.parts for c in pool)
 
 
+def test_what_happens_every_day_leaves_room_for_other_answers() -> None:
+    daily = [
+        Candidate(
+            memory(f"day{day}", occurred_at=NOON + timedelta(days=day)),
+            parts={"lexical": 0.9 - day / 100},
+        )
+        for day in range(5)
+    ]
+    other = Candidate(memory("other"), parts={"lexical": 0.5})
+    pool = [*daily, other]
+    likeness = [[1.0] * 5 + [0.0] for _ in range(5)]
+    likeness.append([0.0] * 5 + [1.0])
+
+    found = [c.memory.id for c in diversify(pool, likeness, tuning())]
+
+    assert found == ["day0", "day1", "other", "day2", "day3", "day4"]
+
+
 def test_relevance_grows_with_either_evidence() -> None:
     def of(cosine: float | None, coverage: float) -> float:
         return relevance(Candidate(memory("a"), cosine=cosine, coverage=coverage))
