@@ -264,10 +264,9 @@ def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:
         date = f"[{memory.occurred_at:%Y-%m-%d %H:%M}] " if memory.occurred_at else ""
         line = f"- {date}{memory.content}"
         cost = token_estimate(line + "\n")
-        if cost > left:
-            continue
-        lines.append(line)
-        left -= cost
+        if cost <= left:
+            lines.append(line)
+            left -= cost
     return "\n".join(lines)
 
 
