@@ -118,8 +118,8 @@ def serving(data_dir: Path, **settings: str) -> Iterator[Server]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(  # noqa: S603 - our own command
-        soma_command("serve", "--port", str(port), "--data", str(data_dir)),
-        env=soma_environment(**settings),
+        soma_command("serve", "--port", str(port)),
+        env=soma_environment(SOMA_DATA_DIR=str(data_dir), **settings),
         stdout=subprocess.DEVNULL,
     )
     try:
