@@ -114,17 +114,22 @@ async def test_states_follow_the_text_and_leave_with_the_memory(tmp_path: Path) 
     assert before[ids[1]] == after[ids[1]]
 
 
-async def test_a_given_vector_stays_and_its_text_is_read_for_its_states(tmp_path: Path) -> None:
+async def test_a_given_vector_stays_and_its_text_is_not_read_for_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = [1.0, *[0.0] * 383]
     async with soma(tmp_path) as container:
+        texts = readings(container, monkeypatch)
         [id] = await remember(container, TURNS[0], vector=given)
         await container.reindex()()
         await settled(container)
         async with container.store().reading() as tx:
             [own] = await tx.embeddings.stored([id], OnnxEmbedder().model.id)
+        kept_states = await kept(container, [id])
 
-        assert {id} == set(await kept(container, [id]))
-        assert "given" == own.input_hash
+    assert "given" == own.input_hash
+    assert {} == kept_states
+    assert [] == texts
 
 
 async def test_nothing_is_kept_where_nobody_judges_by_it(tmp_path: Path) -> None:
