@@ -15,30 +15,17 @@ from hypothesis import strategies as st
 
 from adapters.sqlite.store import SqliteStore
 from contracts.journal import Journal, moment
+from contracts.vector_history import ACME, CHANGES, VECTORS, Change, brute_force, made
 from domain.errors import DimensionMismatch
 from domain.filter import Filter
 from domain.memory import MemoryId
-from domain.namespace import Namespace, Scope, ScopeKind
+from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, VectorIndex
-from domain.vector import Vector, unit_vector
+from domain.vector import unit_vector
 
 EAST, NORTH, UP = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
 DEFAULT = Scope(Namespace("default"))
-ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
 ALL = Filter()
-
-_axis = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])
-_vectors = st.tuples(_axis, _axis, _axis).filter(any)
-_changes = st.lists(
-    st.tuples(
-        st.sampled_from(["remember", "forget", "catch_up", "embed"]),
-        st.integers(0, 9),
-        st.sampled_from(["acme", "acme/a", "acme/b"]),
-        _vectors,
-        st.none() | _vectors,
-    ),
-    max_size=25,
-)
 
 
 async def own_ids(
@@ -249,10 +236,10 @@ class VectorIndexContract:
         deadline=None,
         suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
     )
-    @given(changes=_changes, query=_vectors, limit=st.integers(1, 6))
+    @given(changes=CHANGES, query=VECTORS, limit=st.integers(1, 6))
     async def test_agrees_with_brute_force_after_any_history(
         self,
-        changes: list[tuple[str, int, str, tuple[float, ...], tuple[float, ...] | None]],
+        changes: list[Change],
         query: tuple[float, ...],
         limit: int,
     ) -> None:
@@ -262,7 +249,7 @@ class VectorIndexContract:
             await store.open()
             stack.push_async_callback(store.close)
             index = await stack.enter_async_context(self.following(store))
-            expected = await _made(Journal(store), index, changes)
+            expected = await made(Journal(store), index, changes)
 
             await index.catch_up(ACME)
             found = await index.nominate(unit_vector(query), ACME, ALL, limit=limit)
@@ -272,42 +259,4 @@ class VectorIndexContract:
         assert (head, True) == (found.position, found.exact)
         for role, nominated in enumerate((found.own, found.context)):
             vectors = {id: both[role] for id, both in expected.items()}
-            assert _brute_force(unit_vector(query), vectors, limit) == list(nominated)
-
-
-async def _made(
-    journal: Journal,
-    index: VectorIndex,
-    changes: list[tuple[str, int, str, tuple[float, ...], tuple[float, ...] | None]],
-) -> dict[MemoryId, tuple[Vector, Vector | None]]:
-    """Make the changes; return the vectors of who is live afterwards."""
-    expected: dict[MemoryId, tuple[Vector, Vector | None]] = {}
-    for number, (change, victim, namespace, own, context) in enumerate(changes):
-        known = sorted(expected)
-        if change == "remember":
-            id = await journal.remember(f"m{number}", namespace, own=own, context=context)
-            expected[id] = (unit_vector(own), unit_vector(context) if context else None)
-        elif change == "catch_up":
-            await index.catch_up(ACME)
-        elif known and change == "forget":
-            id = known[victim % len(known)]
-            await journal.forget(id)
-            del expected[id]
-        elif known and change == "embed":
-            id = known[victim % len(known)]
-            await journal.embed(id, own=own, context=context)
-            kept = expected[id][1] if context is None else unit_vector(context)
-            expected[id] = (unit_vector(own), kept)
-    return expected
-
-
-def _brute_force(
-    query: Vector, vectors: dict[MemoryId, Vector | None], limit: int
-) -> list[tuple[MemoryId, float]]:
-    wide = np.frombuffer(query.data, "<f4").astype(np.float64)
-    scores = [
-        (id, float(np.clip((np.frombuffer(vector.data, "<f4") * wide).sum(), -1, 1)))
-        for id, vector in vectors.items()
-        if vector is not None
-    ]
-    return sorted(scores, key=lambda entry: (-entry[1], entry[0]))[:limit]
+            assert brute_force(unit_vector(query), vectors, limit) == list(nominated)

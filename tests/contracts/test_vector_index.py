@@ -13,7 +13,8 @@ from adapters.fastcore.budget import Budget
 from adapters.fastcore.fast_core import FastCore
 from adapters.sqlite.store import SqliteStore
 from contracts.journal import MODEL, Journal
-from contracts.vector_index import ACME, ALL, DEFAULT, EAST, NORTH, VectorIndexContract, own_ids
+from contracts.vector_history import ACME
+from contracts.vector_index import ALL, DEFAULT, EAST, NORTH, VectorIndexContract, own_ids
 from domain.memory import MemoryId
 from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, VectorIndex

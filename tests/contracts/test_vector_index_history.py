@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,13 +25,13 @@ from adapters.fastcore.fast_core import FastCore
 from adapters.fastcore.snapshots import Snapshots
 from adapters.sqlite.store import SqliteStore
 from contracts.journal import MODEL, Journal, moment
+from contracts.vector_history import ACME, CHANGES, VECTORS, Change, brute_force, made
 from domain.filter import Filter, parse_where
 from domain.memory import MemoryId
-from domain.namespace import Namespace, Scope, ScopeKind
+from domain.namespace import Scope
 from domain.ports import VectorIndex
 from domain.vector import Vector, unit_vector
 
-ACME = Scope(Namespace("acme"), ScopeKind.SUBTREE)
 ALL = Filter()
 
 
@@ -55,30 +54,16 @@ class Restarted(FastCore):
         await self.reset()
 
 
-_axis = st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])
-_vectors = st.tuples(_axis, _axis, _axis).filter(any)
-_changes = st.lists(
-    st.tuples(
-        st.sampled_from(["remember", "forget", "catch_up", "embed"]),
-        st.integers(0, 9),
-        st.sampled_from(["acme", "acme/a", "acme/b"]),
-        _vectors,
-        st.none() | _vectors,
-    ),
-    max_size=25,
-)
-
-
 #: Beside what the contract runs as it is: chunks of so few vectors that short histories fill them.
 ENGINES = ["by codes", "in threads", "from files"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=25, deadline=None)
-@given(changes=_changes, query=_vectors, limit=st.integers(1, 6))
+@given(changes=CHANGES, query=VECTORS, limit=st.integers(1, 6))
 async def test_agrees_with_brute_force_after_any_history(
     engine: str,
-    changes: list[tuple[str, int, str, tuple[float, ...], tuple[float, ...] | None]],
+    changes: list[Change],
     query: tuple[float, ...],
     limit: int,
 ) -> None:
@@ -89,28 +74,11 @@ async def test_agrees_with_brute_force_after_any_history(
         store = SqliteStore(Path(folder) / "soma.db")
         await store.open()
         stack.push_async_callback(store.close)
-        journal = Journal(store)
         index: VectorIndex = fast_core(store)
         if engine == "from files":
             files = Snapshots(Path(folder) / "fastcore")
             index = Restarted(store, MODEL, 3, budget=Budget(10**8), snapshots=files)
-        expected: dict[MemoryId, tuple[Vector, Vector | None]] = {}
-        for number, (change, victim, namespace, own, context) in enumerate(changes):
-            known = sorted(expected)
-            if change == "remember":
-                id = await journal.remember(f"m{number}", namespace, own=own, context=context)
-                expected[id] = (unit_vector(own), unit_vector(context) if context else None)
-            elif change == "catch_up":
-                await index.catch_up(ACME)
-            elif known and change == "forget":
-                id = known[victim % len(known)]
-                await journal.forget(id)
-                del expected[id]
-            elif known and change == "embed":
-                id = known[victim % len(known)]
-                await journal.embed(id, own=own, context=context)
-                kept = expected[id][1] if context is None else unit_vector(context)
-                expected[id] = (unit_vector(own), kept)
+        expected = await made(Journal(store), index, changes)
 
         await index.catch_up(ACME)
         found = await index.nominate(unit_vector(query), ACME, ALL, limit=limit)
@@ -119,7 +87,7 @@ async def test_agrees_with_brute_force_after_any_history(
     assert rebuilt == found
     for role, nominated in enumerate((found.own, found.context)):
         vectors = {id: both[role] for id, both in expected.items()}
-        assert _brute_force(unit_vector(query), vectors, limit) == list(nominated)
+        assert brute_force(unit_vector(query), vectors, limit) == list(nominated)
 
 
 def _make_crowded(patch: pytest.MonkeyPatch, engine: str) -> None:
@@ -140,18 +108,6 @@ def _make_crowded(patch: pytest.MonkeyPatch, engine: str) -> None:
         patch.setattr(loading, "_INLINE_CHANGED", -1)
 
 
-def _brute_force(
-    query: Vector, vectors: dict[MemoryId, Vector | None], limit: int
-) -> list[tuple[MemoryId, float]]:
-    wide = np.frombuffer(query.data, "<f4").astype(np.float64)
-    scores = [
-        (id, float(np.clip((np.frombuffer(vector.data, "<f4") * wide).sum(), -1, 1)))
-        for id, vector in vectors.items()
-        if vector is not None
-    ]
-    return sorted(scores, key=lambda entry: (-entry[1], entry[0]))[:limit]
-
-
 FILTERS = (
     Filter(),
     Filter(tags=("odd",)),
@@ -164,9 +120,9 @@ FILTERS = (
 @pytest.mark.parametrize("engine", ["fast core", "by codes", "by bits", "from files"])
 @settings(max_examples=25, deadline=None)
 @given(
-    vectors=st.lists(st.tuples(_vectors, st.none() | _vectors), min_size=1, max_size=14),
+    vectors=st.lists(st.tuples(VECTORS, st.none() | VECTORS), min_size=1, max_size=14),
     forgotten=st.sets(st.integers(0, 13)),
-    query=_vectors,
+    query=VECTORS,
     filter=st.sampled_from(FILTERS),
     limit=st.integers(1, 6),
 )
@@ -214,7 +170,7 @@ async def test_filters_agree_with_brute_force(
 
     for role, nominated in enumerate((found.own, found.context)):
         known = {id: both[role] for id, both in expected.items()}
-        assert _brute_force(unit_vector(query), known, limit) == list(nominated)
+        assert brute_force(unit_vector(query), known, limit) == list(nominated)
 
 
 def _refused() -> None:
