@@ -116,4 +116,14 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
 
 def outcome_of(error: SomaError) -> Outcome:
     """Return what an error becomes."""
-    return OUTCOMES[type(error)]
+    return outcome_of_kind(type(error))
+
+
+def outcome_of_kind(kind: type[SomaError]) -> Outcome:
+    """Return what errors of a kind become.
+
+    An adapter may raise kinds of its own; they become what the nearest kind in the table becomes.
+    """
+    return next(
+        OUTCOMES[base] for base in kind.__mro__ if issubclass(base, SomaError) and base in OUTCOMES
+    )

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from domain.errors import SomaError
-from entrypoints.errors import OUTCOMES
+from entrypoints.errors import outcome_of_kind
 from entrypoints.metrics.catalogue import METRICS, Metric
 from entrypoints.metrics.levels import Levels, read_levels
 
@@ -115,5 +115,5 @@ def outcome_name(ending: type[BaseException] | None) -> str:
     if ending is None:
         return "ok"
     if issubclass(ending, SomaError):
-        return OUTCOMES[ending].slug
+        return outcome_of_kind(ending).slug
     return "cancelled" if issubclass(ending, asyncio.CancelledError) else "failed"

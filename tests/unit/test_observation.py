@@ -22,7 +22,8 @@ from adapters.observation.meter import Meter, observed
 from adapters.observation.ports import CountedCache, CountedLimiter, watched, watched_store
 from adapters.observation.tallies import BUCKETS_SECONDS, Tallies
 from adapters.observation.tracing import TraceSettings, Tracing
-from domain.errors import MemoryNotFound, StoreUnavailable
+from adapters.qdrant.failures import CollectionMissing
+from domain.errors import IndexUnavailable, MemoryNotFound, StoreUnavailable
 from domain.memory import MemoryId
 from entrypoints.metrics.catalogue import METRICS
 from entrypoints.metrics.exposition import outcome_name, registry_of
@@ -257,6 +258,19 @@ def test_errors_with_one_slug_are_one_series() -> None:
     counts = [sample for sample in family.samples if sample.name.endswith("_count")]
 
     assert [(sample.labels["outcome"], sample.value) for sample in counts] == [("failed", 2)]
+
+
+def test_an_error_that_only_an_adapter_knows_counts_as_what_it_is_to_everybody_else() -> None:
+    """An API that asked before its collection was made showed no metric until it was restarted."""
+    tallies = Tallies()
+    for error in (IndexUnavailable, CollectionMissing):
+        tallies.timed("adapter", ("vector_projection", "search"), error, 0.1)
+
+    [family] = [f for f in registry_of(tallies, {}).collect() if f.name == "soma_adapter_seconds"]
+    counts = [sample for sample in family.samples if sample.name.endswith("_count")]
+
+    found = [(sample.labels["outcome"], sample.value) for sample in counts]
+    assert [("index-unavailable", 2)] == found
 
 
 def test_every_metric_is_announced_before_it_has_a_value() -> None:
