@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.1
 _LOOKED_AT_MAX = 1000
 
 
-class _NotNow(Exception):
+class _NotNow(JobWaits):
     """The job is not for this process, or not yet: what the claim has written is undone."""
 
 
@@ -147,9 +147,9 @@ class RunJobs:
             for other in others
         )
         if current is None or taken:
-            raise _NotNow
+            raise _NotNow(job.id)
         if not (current.is_due(now) or (reserved and current.state is JobState.QUEUED)):
-            raise _NotNow
+            raise _NotNow(job.id)
         claimed = current.claimed(self.owner, token, now)
         await tx.jobs.put(claimed)
         return claimed
@@ -246,7 +246,7 @@ class RunJobs:
                     await tx.fences.take(job.lock)
                 current = await tx.jobs.get(job.id)
                 if current is None or not current.is_due(self.now()):
-                    raise _NotNow
+                    raise _NotNow(job.id)
                 if current.cancel_requested:
                     ended = current.ended(JobState.CANCELLED, self.now())
                 else:
