@@ -95,7 +95,9 @@ class _Present:
         if metric.family == "http_requests":
             timings = self._tallies.timings("http_request")
             return {labels: sum(timing.counts) for labels, _, timing in timings}
-        return self._levels.get(metric.family) or self._tallies.counts(metric.family)
+        counts = self._levels.get(metric.family) or self._tallies.counts(metric.family)
+        # Without a zero before it, the first of a kind would not be seen as an increase.
+        return counts if metric.labels else {(): 0.0, **counts}
 
     def _gauge(self, metric: Metric) -> Samples:
         from prometheus_client.core import GaugeMetricFamily

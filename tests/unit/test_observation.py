@@ -273,6 +273,14 @@ def test_an_error_that_only_an_adapter_knows_counts_as_what_it_is_to_everybody_e
     assert [("index-unavailable", 2)] == found
 
 
+def test_a_counter_without_labels_begins_at_nought() -> None:
+    families = {family.name: family for family in registry_of(Tallies(), {}).collect()}
+
+    [sample] = families["soma_rate_limit_refusals"].samples
+
+    assert 0 == sample.value
+
+
 def test_every_metric_is_announced_before_it_has_a_value() -> None:
     announced = {family.name for family in registry_of(Tallies(), {}).collect()}
 
