@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,11 +16,20 @@ from entrypoints.errors import OUTCOMES
 from entrypoints.metrics.catalogue import METRICS
 from infra import engine
 from infra.up import SECRETS
+from tests.observability.overlay import (
+    CONFIGURATION,
+    DASHBOARD,
+    FOLDER,
+    PROVISIONING,
+    ROOT,
+    RULES,
+    expressions,
+    panels,
+    program,
+    read,
+    rules,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "infra/observability"
-RULES = FOLDER / "rules.yml"
-DASHBOARD = FOLDER / "grafana/dashboards/soma.json"
 DOCUMENT = ROOT / "docs/observability.md"
 #: Prometheus' own, and those of its library (on Linux).
 SCRAPED = {"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
@@ -32,20 +39,7 @@ TARGET_LABELS = {"job", "instance", "le"}
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _WORDS = {"and", "or", "unless", "offset", "bool", "by", "without", "on", "ignoring"}
-# Read at import: later every test hides the settings from outside.
-_PROMTOOL = os.environ.get("SOMA_TEST_PROMTOOL") or shutil.which("promtool")
-
-
-def panels() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
-    return found
-
-
-def expressions() -> list[str]:
-    """Return every query of the dashboard and every condition of the rules."""
-    asked = [target["expr"] for panel in panels() for target in panel.get("targets", [])]
-    rules = yaml.safe_load(RULES.read_text())["groups"]
-    return asked + [rule["expr"] for group in rules for rule in group["rules"]]
+_PROMTOOL = program("promtool")
 
 
 def selectors(expression: str) -> list[tuple[str, dict[str, str]]]:
@@ -127,20 +121,17 @@ def test_the_dashboard_is_whole() -> None:
     assert len(ids) == len(set(ids))
     assert len(places) == len(set(places))
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels())
-    source = yaml.safe_load(
-        (FOLDER / "grafana/provisioning/datasources/prometheus.yml").read_text()
-    )
+    source = read(PROVISIONING / "datasources/prometheus.yml")
     uids = {target["datasource"]["uid"] for p in panels() for target in p.get("targets", [])}
     assert uids == {source["datasources"][0]["uid"]}
 
 
 def test_every_rule_says_what_it_means() -> None:
     document = DOCUMENT.read_text()
-    for group in yaml.safe_load(RULES.read_text())["groups"]:
-        for rule in group["rules"]:
-            assert rule["labels"]["severity"] in {"page", "warn"}
-            assert rule["annotations"]["summary"]
-            assert f"`{rule['alert']}`" in document
+    for rule in rules():
+        assert rule["labels"]["severity"] in {"page", "warn"}
+        assert rule["annotations"]["summary"]
+        assert f"`{rule['alert']}`" in document
 
 
 def test_every_metric_is_documented_as_it_is() -> None:
@@ -166,7 +157,7 @@ def test_every_metric_is_documented_as_it_is() -> None:
     assert expected == set(rows)
 
 
-@pytest.mark.skipif(_PROMTOOL is None, reason="promtool is not here: `.ci/promtool` fetches it")
+@pytest.mark.skipif(_PROMTOOL is None, reason="promtool is not here: `.ci/prometheus` fetches it")
 def test_promtool_accepts_rules_configuration_and_queries(tmp_path: Path) -> None:
     queries = [
         {"record": f"panel:{number}", "expr": text.replace("$__rate_interval", "5m")}
@@ -177,7 +168,7 @@ def test_promtool_accepts_rules_configuration_and_queries(tmp_path: Path) -> Non
 
     for arguments in (
         ["check", "rules", str(RULES), str(asked)],
-        ["check", "config", "--syntax-only", str(FOLDER / "prometheus.yml")],
+        ["check", "config", "--syntax-only", str(CONFIGURATION)],
         ["test", "rules", str(FOLDER / "rules_test.yml")],
     ):
         done = subprocess.run(
