@@ -107,8 +107,21 @@ def lag_in(statistics: str, topic: str) -> int | None:
     """
     topics = json.loads(statistics).get("topics", {})
     lags = [
-        int(partition.get("consumer_lag", -1))
+        _lag_of(partition)
         for partition in topics.get(topic, {}).get("partitions", {}).values()
         if partition.get("fetch_state") == "active"
     ]
     return sum(lags) if lags and min(lags) >= 0 else None
+
+
+def _lag_of(partition: dict[str, int]) -> int:
+    """Return how many messages of a partition wait; less than nought as long as that is unknown.
+
+    The client knows no lag where nothing has ever been finished. All that is there waits then: a
+    group begins with the earliest. Else one partition that never had a message would hide the rest.
+    """
+    lag = partition.get("consumer_lag", -1)
+    first, end = partition.get("lo_offset", -1), partition.get("hi_offset", -1)
+    if lag < 0 and partition.get("committed_offset", 0) < 0 and min(first, end) >= 0:
+        return end - first
+    return lag

@@ -23,6 +23,11 @@ def of(lag: int, state: str = "active") -> Partition:
     return {"fetch_state": state, "consumer_lag": lag}
 
 
+def untouched(first: int, end: int) -> Partition:
+    """Return what is said of a partition of which nothing has ever been finished."""
+    return {**of(-1), "committed_offset": -1001, "lo_offset": first, "hi_offset": end}
+
+
 @pytest.mark.parametrize(
     ("said", "lag"),
     [
@@ -30,6 +35,9 @@ def of(lag: int, state: str = "active") -> Partition:
         (statistics(of(0)), 0),
         (statistics(of(3), of(-1, "none")), 3),
         (statistics(of(3), of(-1)), None),
+        (statistics(of(3), untouched(0, 0)), 3),
+        (statistics(of(3), untouched(10, 14)), 7),
+        (statistics(of(3), untouched(-1001, -1001)), None),
         (statistics(of(5, "stopped")), None),
         ('{"type": "consumer", "topics": {}}', None),
     ],
