@@ -154,8 +154,8 @@ def _tells_of(asked: NamedDate | Days, told: Days) -> bool:
     return days is not None and (days.holds(told) or (days.meets(told) and told.count <= WHOLE))
 
 
-def session_key(memory: Memory) -> tuple[str, str, str] | None:
+def session_key(memory: Memory) -> tuple[str, str, int] | None:
     """Name the conversation a memory belongs to: its namespace, session and day."""
     if memory.source.session is None:
         return None
-    return (memory.namespace, memory.source.session, memory.happened_at.date().isoformat())
+    return (memory.namespace, memory.source.session, memory.happened_at.toordinal())

@@ -34,6 +34,8 @@ _CANDIDATES_MIN = 128
 #: With more candidates than this share of the rows, scanning all codes takes no longer.
 _PAYS_SHARE = 1 / 32
 _FORGETTING = 0.99
+#: Closer to the centre than this, what a bit tells is the rounding of float32.
+_TELLING = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,14 +106,20 @@ class Bits:
         self.usual = int(self.usual * _FORGETTING)
         return False
 
+    def tells(self, question: Question) -> bool:
+        """Tell whether guesses mean anything: not where the rows or the question are the centre."""
+        return self.spread >= _TELLING and self._distance(question) >= _TELLING
+
     def doubt(self, question: Question) -> float:
         """Return how far a guessed cosine is off (standard deviation).
 
         One bit keeps sqrt(2 / pi) of a component of random sign; the rest is noise that is spread
         over all dimensions (RaBitQ, section 3.2).
         """
-        distance = float(np.linalg.norm(question.vector[0] - self.centre))
-        return _NOISE * distance * self.spread / math.sqrt(len(self.centre))
+        return _NOISE * self._distance(question) * self.spread / math.sqrt(len(self.centre))
+
+    def _distance(self, question: Question) -> float:
+        return float(np.linalg.norm(question.vector[0] - self.centre))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ from domain.ports import CanonicalStore, VectorNominations
 from domain.vector import Vector
 
 if TYPE_CHECKING:
-    from adapters.fastcore.segment import Segment, View
+    from adapters.fastcore.segment import Segment
 
 #: Up to here all cosines between as many memories take about a millisecond.
 _PAIRS_INLINE = 100
@@ -97,13 +97,14 @@ class FastCore:
         self, vector: Vector, ids: Sequence[MemoryId], /
     ) -> dict[MemoryId, tuple[float | None, float | None]]:
         """Return cosines of those ids whose namespace is loaded, or was too large to be kept."""
+        from adapters.fastcore.places import cosines_at, placed
+
         self._check_dimension(vector)
-        places = {id: place for id in ids if (place := self._place(id)) is not None}
-        compute = partial(searching.cosines_at, vector, places, self._dimension)
-        quick = len(places) <= _SIMILAR_INLINE
-        answer = compute() if quick else await asyncio.to_thread(compute)
-        missing = [id for id in ids if id not in answer]
-        if missing and self._is_streaming:
+        here = [id for id in ids if id in self._homes]
+        compute = partial(cosines_at, vector, placed(here, self._homes), len(here))
+        found = compute() if len(here) <= _SIMILAR_INLINE else await asyncio.to_thread(compute)
+        answer = dict(zip(here, found, strict=True))
+        if self._is_streaming and (missing := [id for id in ids if id not in answer]):
             async with self._store.reading() as tx:
                 items = await tx.embeddings.of(missing, self._current_model())
             for item in items:
@@ -112,8 +113,9 @@ class FastCore:
 
     async def pairwise(self, ids: Sequence[MemoryId], /) -> list[list[float]]:
         """Return cosines between own vectors; 0 where a vector is missing or not loaded."""
-        places = [self._place(id) for id in ids]
-        compute = partial(searching.cosines_between, places, self._dimension)
+        from adapters.fastcore.places import cosines_between, placed
+
+        compute = partial(cosines_between, placed(ids, self._homes), len(ids), self._dimension)
         return compute() if len(ids) <= _PAIRS_INLINE else await asyncio.to_thread(compute)
 
     async def catch_up(self, scope: Scope, /) -> None:
@@ -173,12 +175,6 @@ class FastCore:
     def _check_dimension(self, vector: Vector) -> None:
         if vector.dimension != self._dimension:
             raise DimensionMismatch("vector", expected=self._dimension, actual=vector.dimension)
-
-    def _place(self, id: MemoryId) -> tuple[View, int] | None:
-        segment = self._homes.get(id)
-        if segment is None:
-            return None
-        return segment.view, segment.places[id]
 
     async def _told(
         self, scope: Scope, filter: Filter, segments: Sequence[Segment]

@@ -24,11 +24,11 @@ _FULL_MAX = 256
 _BITS_SHARE_MIN = 0.25
 
 
-def goes_by_bits(part: Part, allowed: Mask | None) -> bool:
+def goes_by_bits(question: Question, part: Part, allowed: Mask | None) -> bool:
     """Tell whether a part is searched by bits."""
     if part.chunk is None or part.chunk.bits is None:
         return False
-    if not part.chunk.bits.pays(part.chunk.count):
+    if not part.chunk.bits.tells(question) or not part.chunk.bits.pays(part.chunk.count):
         return False
     return allowed is None or bool(allowed.mean() >= _BITS_SHARE_MIN)
 

@@ -20,8 +20,7 @@ from adapters.fastcore.chunk import (
     nothing,
 )
 from adapters.fastcore.guessing import MARGIN, by_guesses, goes_by_bits
-from adapters.fastcore.parts import Part, float_error, in_full, side
-from adapters.fastcore.segment import View
+from adapters.fastcore.parts import Part, float_error, in_full
 from domain.memory import MemoryId
 from domain.vector import Role, Vector
 
@@ -53,54 +52,10 @@ def cosines(vector: Vector, rows: Floats) -> NDArray[np.float64]:
     return answer.clip(-1.0, 1.0)
 
 
-def pairwise(rows: Floats) -> list[list[float]]:
-    """Return all cosines between the rows."""
-    wide = rows.astype(np.float64)
-    answer: list[list[float]] = np.vecdot(wide[:, None], wide[None, :]).clip(-1.0, 1.0).tolist()
-    return answer
-
-
-def similar(
-    vector: Vector, places: Sequence[tuple[View, int]], role: Role, dimension: int
-) -> list[float | None]:
-    """Return the cosines of the vectors at these places, None where there is none."""
-    rows, present = gathered(places, role, dimension)
-    if not present.any():
-        return [None] * len(places)
-    values = cosines(vector, rows).tolist()
-    if present.all():
-        return values  # type: ignore[no-any-return]
-    return [value if there else None for value, there in zip(values, present.tolist(), strict=True)]
-
-
-def gathered(
-    places: Sequence[tuple[View, int] | None], role: Role, dimension: int
-) -> tuple[Floats, Mask]:
-    """Return the vectors at these places, zeros where there is none, and where there is one."""
-    rows = np.zeros((len(places), dimension), np.float32)
-    present = np.zeros(len(places), np.bool_)
-    by_view: dict[int, tuple[View, list[int], list[int]]] = {}
-    for index, place in enumerate(places):
-        if place is not None:
-            view, row = place
-            if id(view) not in by_view:
-                by_view[id(view)] = (view, [], [])
-            _, indexes, numbers = by_view[id(view)]
-            indexes.append(index)
-            numbers.append(row)
-    for view, indexes, numbers in by_view.values():
-        one = side(view, role)
-        slots = one.slots[numbers]
-        there = np.flatnonzero(slots >= 0)
-        if len(there):
-            chosen = np.array(indexes)[there]
-            rows[chosen] = one.shelf.taken(slots[there])
-            present[chosen] = True
-    return rows, present
-
-
 def merged(parts: Sequence[Ranked], limit: int) -> tuple[tuple[MemoryId, float], ...]:
-    """Return the best of several answers, best first, ties by id."""
+    """Return the best of several answers that are ranked: best first, ties by id."""
+    if len(parts) == 1:
+        return tuple(parts[0][:limit])
     ranked = sorted((entry for part in parts for entry in part), key=lambda e: (-e[1], e[0]))
     return tuple(ranked[:limit])
 
@@ -112,7 +67,7 @@ def _nearest(
     guessed = [
         place
         for place, (part, mask) in enumerate(zip(parts, masks, strict=True))
-        if goes_by_bits(part, mask)
+        if goes_by_bits(question, part, mask)
     ]
     found = [
         nothing() if place in guessed else _found(question, part, mask, limit)
@@ -158,21 +113,22 @@ def _rescored(
     limit: int,
 ) -> Ranked:
     """Narrow down in float32 what codes have found, then sum the rest in float64."""
-    narrowed: list[tuple[Part, NDArray[np.int64], Floats]] = []
-    scores: list[Found] = []
-    for part, one in found:
+    narrowed = [(part, _sharpened(question, part, one, floor)) for part, one in found]
+    floor = _floor([one for _, one in narrowed], limit)
+    best: list[tuple[float, MemoryId]] = []
+    for part, one in narrowed:
         slots = one.slots[one.scores + np.float32(one.error) >= np.float32(floor)]
-        if len(slots):
-            vectors = part.vectors[slots]
-            products: Floats = np.vecdot(vectors, question.vector[0])
-            narrowed.append((part, slots, vectors))
-            scores.append(Found(slots, products, float_error(question), -np.inf))
-    floor = _floor(scores, limit)
-    ranked: Ranked = []
-    for (part, slots, vectors), one in zip(narrowed, scores, strict=True):
-        chosen = one.scores + np.float32(one.error) >= np.float32(floor)
-        values = cosines(vector, vectors[chosen]).tolist()
+        away = -cosines(vector, part.vectors[slots])
         ids = part.target.view.ids
-        rows = part.rows(slots[chosen]).tolist()
-        ranked += zip((ids[row] for row in rows), values, strict=True)
-    return list(merged([ranked], limit))
+        best += zip(away.tolist(), (ids[row] for row in part.rows(slots).tolist()), strict=True)
+    best.sort()
+    return [(id, -away) for away, id in best[:limit]]
+
+
+def _sharpened(question: Question, part: Part, found: Found, floor: float) -> Found:
+    """Return what may reach the floor, scored in float32 where it was scored by codes."""
+    reaching = found.scores + np.float32(found.error) >= np.float32(floor)
+    slots, scores, error = found.slots[reaching], found.scores[reaching], float_error(question)
+    if found.error > error:
+        scores = np.vecdot(part.vectors[slots], question.vector[0])
+    return Found(slots, scores, error, -np.inf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from domain.events import FeedPosition
 from domain.filter import Filter
 from domain.memory import MemoryId
 from domain.ports import IndexedVector
-from domain.vector import Role, Vector
+from domain.vector import Vector
 
 if TYPE_CHECKING:
     from adapters.fastcore.parts import Part, Target
@@ -61,25 +61,6 @@ class Answer:
         """
         watermark = self.watermark if self._until is None else min(self.watermark, self._until)
         return FeedPosition(min(self.epochs) if len(self.epochs) == 1 else "", watermark)
-
-
-def cosines_at(
-    vector: Vector, places: Mapping[MemoryId, tuple[View, int]], dimension: int
-) -> dict[MemoryId, tuple[float | None, float | None]]:
-    """Return the cosines by own and by context vector of what lies at these places."""
-    from adapters.fastcore.scan import similar
-
-    found = list(places.values())
-    own = similar(vector, found, Role.OWN, dimension)
-    context = similar(vector, found, Role.CONTEXT, dimension)
-    return dict(zip(places, zip(own, context, strict=True), strict=True))
-
-
-def cosines_between(places: Sequence[tuple[View, int] | None], dimension: int) -> list[list[float]]:
-    """Return all cosines between the own vectors at these places; 0 where there is none."""
-    from adapters.fastcore.scan import gathered, pairwise
-
-    return pairwise(gathered(places, Role.OWN, dimension)[0])
 
 
 def similar_outside(vector: Vector, item: IndexedVector) -> tuple[float | None, float | None]:

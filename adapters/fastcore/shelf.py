@@ -72,6 +72,9 @@ class Shelf:
 
     def taken(self, slots: NDArray[np.integer]) -> Floats:
         """Return the vectors in these slots `(n, dim)`."""
+        if not self.chunks:
+            alone: Floats = self.tail[slots]
+            return alone
         taken = np.empty((len(slots), self.tail.shape[1]), np.float32)
         for start, vectors, _ in self.parts():
             places = np.flatnonzero((slots >= start) & (slots < start + len(vectors)))

@@ -106,19 +106,22 @@ class DirectoryTransport(httpx.AsyncBaseTransport):
     """Sends requests to the owner of a data directory, becoming the owner when there is none.
 
     Every request has a connection of its own, so an owner that goes away is noticed when
-    connecting, before anything is sent; then the next owner is asked.
+    connecting, before anything is sent; then the next owner is asked. Who is the owner itself
+    will not go away, and keeps its connection.
     """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._socket = httpx.AsyncHTTPTransport(uds=directory.address, limits=NO_KEEP_ALIVE)
+        self._anew = httpx.AsyncHTTPTransport(uds=directory.address, limits=NO_KEEP_ALIVE)
+        self._kept = httpx.AsyncHTTPTransport(uds=directory.address)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; what was not sent, or may be sent again, is sent again."""
         for repetition in range(REPETITIONS_MAX + 1):
             await self._directory.acquire()
             try:
-                return await self._socket.handle_async_request(request)
+                socket = self._anew if self._directory.served is None else self._kept
+                return await socket.handle_async_request(request)
             except httpx.ConnectError:
                 if repetition == REPETITIONS_MAX:
                     raise
@@ -130,7 +133,8 @@ class DirectoryTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close what is left open."""
-        await self._socket.aclose()
+        await self._anew.aclose()
+        await self._kept.aclose()
 
 
 @asynccontextmanager

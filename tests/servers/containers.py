@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 START_SECONDS = 60.0
 STOP_SECONDS = 20
 CREATE_ATTEMPTS = 5
+#: Where an engine listens unless DOCKER_HOST says otherwise.
+ENGINE = "unix:///var/run/docker.sock"
 SESSION_LABEL = "soma-test-session"
 #: Names the folder that all processes of one test run share; set by `tests.servers.session`.
 SESSION_VARIABLE = "PYTEST_SOMA_SESSION"
@@ -190,6 +193,8 @@ def unusable(name: str) -> str | None:
         from docker.errors import DockerException, ImageNotFound
     except ImportError:
         return "testcontainers is not installed"
+    if not _listens(os.environ.get("DOCKER_HOST", ENGINE)):
+        return "no container engine answers"
     try:
         client = docker.from_env(timeout=10)
     except DockerException:
@@ -209,6 +214,19 @@ def unusable(name: str) -> str | None:
     finally:
         client.close()
     return None
+
+
+def _listens(engine: str) -> bool:
+    """Tell whether anybody listens on the engine's socket; of other addresses it is assumed.
+
+    The engine's client never closes the socket on which nobody answered, and whichever test runs
+    when it is collected would fail for it.
+    """
+    scheme, _, path = engine.partition("://")
+    if scheme != "unix":
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(path) == 0
 
 
 def remove_session(session: str) -> None:

@@ -104,6 +104,16 @@ def test_many_equal_vectors_are_ordered_by_id() -> None:
     assert [named(number) for number in range(5)] == [id for id, _ in own(segment, vector, 5)]
 
 
+def test_equal_vectors_are_found_also_where_bits_tell_nothing() -> None:
+    segment = Segment("model", DIMENSION, "epoch", 0, exact_rows=1000)
+    # Their mean is exactly what they are, so that nothing lies to either side of it.
+    same = Vector(np.eye(DIMENSION, dtype="<f4")[0].tobytes())
+    segment.apply([item(number, same) for number in range(17_000)], [], 1)
+
+    for query in (same, *unit_vectors(3)):
+        assert [named(number) for number in range(5)] == [id for id, _ in own(segment, query, 5)]
+
+
 def test_a_view_stays_as_it_was_while_the_segment_changes() -> None:
     segment = Segment("model", DIMENSION, "epoch", 0)
     vectors = unit_vectors(3000)
