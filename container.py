@@ -381,7 +381,7 @@ class Container(containers.DeclarativeContainer):
     snapshots: providers.Provider[Snapshots] = providers.Selector(
         settings.provided.profile, **snapshot_makers
     )
-    archives = providers.Singleton(BackupFolders)
+    archives = providers.Singleton(BackupFolders, apart_from=settings.provided.store_folder)
     ledger_at = providers.Object(ErasureFile)
     no_ledger = providers.Singleton(NoErasureFile)
     ledgers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012

@@ -621,6 +621,7 @@ class Snapshots(Protocol):
         """Write one moment of the store as files into a folder and return what they hold.
 
         `report` is told how many bytes of about how many are written; what it raises ends it.
+        Raises `OSError` when the folder cannot be written: another attempt would not help.
         """
 
     async def holds_anything(self) -> bool:
@@ -650,7 +651,8 @@ class Archives(Protocol):
     def making(self, path: Path, /, *, name: str) -> AbstractAsyncContextManager[Path]:
         """Give a folder to write into, which goes unless it is sealed; `name` tells it from others.
 
-        Raises `InvalidInput` when `path` is there already or cannot be written.
+        Raises `InvalidInput` when `path` is there already, lies inside of the store's own folder,
+        or cannot be written, be it later: then the block may raise `OSError`.
         """
 
     async def seal(

@@ -138,6 +138,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return "embedded" if self.postgres_url is None else "server"
 
     @property
+    def store_folder(self) -> Path | None:
+        """The folder that holds the store, where it is not on a server."""
+        return self.data_dir if self.profile == "embedded" else None
+
+    @property
     def ledger_kind(self) -> str:
         """Where erasures are noted beside the store."""
         return "none" if self.ledger_file is None else "file"
