@@ -24,9 +24,10 @@ _RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix):
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
-_KEYS = ("bootstrap_key", "key_secret", "key", "embedder_key", "reranker_key", "qdrant_api_key")
+#: What callers send in a header to be let in: here, or there.
+KEYS = frozenset({"bootstrap_key", "key", "embedder_key", "reranker_key", "qdrant_api_key"})
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password", "otlp_headers"})
+SECRETS = KEYS | {"key_secret", "postgres_url", "redis_url", "kafka_password", "otlp_headers"}
 #: Settings whose passwords are hidden, and nothing else.
 URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url", "otlp_endpoint"})
 

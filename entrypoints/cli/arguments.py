@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from entrypoints.cli.values import box, json_object, numbers, seconds
+from entrypoints.cli.values import box, header, json_object, numbers, seconds
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -53,7 +53,9 @@ def _add_remember(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--actor", help="who said or did it")
     command.add_argument("--session", help="the session it belongs to")
     _add_wait(command, "indexed")
-    command.add_argument("--idempotency-key", metavar="KEY", help="makes a repetition harmless")
+    command.add_argument(
+        "--idempotency-key", type=header, metavar="KEY", help="makes a repetition harmless"
+    )
     command.add_argument(
         "--no-deduplicate", action="store_true", help="store it even if it is already known"
     )

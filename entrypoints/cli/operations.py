@@ -8,7 +8,7 @@ from pathlib import Path
 from domain.errors import DataDirectoryBusy
 from entrypoints.cli.client import Json, connected
 from entrypoints.cli.ownership import opened
-from entrypoints.cli.printing import note, say, show_fields, show_json, show_table
+from entrypoints.cli.printing import announce, note, say, show_fields, show_json, show_table
 from entrypoints.cli.watching import result_of
 
 PAGE = 1000
@@ -185,12 +185,12 @@ async def replay_dead_letters(options: argparse.Namespace) -> int:
 
 
 def _announce(url: str) -> None:
-    print(f"Soma listens on {url} (OpenAPI: {url}/schema)", flush=True)
+    announce(f"Soma listens on {url} (OpenAPI: {url}/schema)")
 
 
 def _announce_grpc(address: str) -> None:
-    print(f"Soma listens on {address} (gRPC, soma.v1.MemoryService)", flush=True)
+    announce(f"Soma listens on {address} (gRPC, soma.v1.MemoryService)")
 
 
 def _announce_worker(url: str) -> None:
-    print(f"the worker works; health and metrics: {url}", flush=True)
+    announce(f"the worker works; health and metrics: {url}")

@@ -9,6 +9,8 @@ import re
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 
+_HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
 
 def json_object(text: str) -> dict[str, object]:
     """Read a JSON object."""
@@ -43,3 +45,10 @@ def seconds(text: str) -> float:
     if matched is None:
         raise argparse.ArgumentTypeError("must be a time such as 90, 15m, 12h or 7d")
     return float(matched[1]) * _UNITS[matched[2] or "s"]
+
+
+def header(text: str) -> str:
+    """Read what is sent in a header."""
+    if not _HEADER.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be printable ASCII characters")
+    return text

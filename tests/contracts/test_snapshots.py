@@ -316,7 +316,7 @@ async def test_a_folder_that_cannot_be_written_is_no_fault_of_the_store(
     folder = tmp_path / "copy"
     folder.mkdir()
 
-    with pytest.raises(OSError, match="Input/output|too large"), no_file_over(65536):
+    with pytest.raises(OSError, match=r"Input/output|too large"), no_file_over(65536):
         await full.snapshots.write(folder, report=unreported)
 
     again = tmp_path / "again"
