@@ -1117,17 +1117,7 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         tracing = container.tracing()
         await tracing.open()
         stack.push_async_callback(tracing.close)
-        if settings.kafka_servers is not None:
-            stack.push_async_callback(container.publisher().close)
-            stack.push_async_callback(container.dead_letters().close)
-        if settings.qdrant_url is not None:
-            qdrant = container.qdrant()
-            await qdrant.open()
-            stack.push_async_callback(qdrant.close)
-        if settings.redis_url is not None:
-            redis_server = container.redis_server()
-            await redis_server.open()
-            stack.push_async_callback(redis_server.close)
+        await _open_servers(container, stack)
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
@@ -1135,14 +1125,44 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         if settings.snapshots == "files":
             container.core_snapshots().tidy()
             stack.push_async_callback(container.fast_core().close)
-        for local in [container.local_embedder(), *container.other_embedders()]:
-            if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
-                stack.push_async_callback(local.close)
-        if settings.reranker == "late":
-            stack.push_async_callback(container.onnx_embedder().close)
-        elif settings.reranker == "http":
-            stack.push_async_callback(container.http_reranker().close)
+        _close_models(container, stack)
         yield container
+
+
+@asynccontextmanager
+async def beside_the_store(container: Container) -> AsyncIterator[Container]:
+    """Open everything but the store: to ask how the rest is while that does not answer."""
+    async with AsyncExitStack() as stack:
+        await _open_servers(container, stack)
+        _close_models(container, stack)
+        yield container
+
+
+async def _open_servers(container: Container, stack: AsyncExitStack) -> None:
+    settings = container.settings()
+    if settings.kafka_servers is not None:
+        stack.push_async_callback(container.publisher().close)
+        stack.push_async_callback(container.dead_letters().close)
+    if settings.qdrant_url is not None:
+        qdrant = container.qdrant()
+        await qdrant.open()
+        stack.push_async_callback(qdrant.close)
+    if settings.redis_url is not None:
+        redis_server = container.redis_server()
+        await redis_server.open()
+        stack.push_async_callback(redis_server.close)
+
+
+def _close_models(container: Container, stack: AsyncExitStack) -> None:
+    """Let the models go in the end, if they were used."""
+    settings = container.settings()
+    for local in [container.local_embedder(), *container.other_embedders()]:
+        if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
+            stack.push_async_callback(local.close)
+    if settings.reranker == "late":
+        stack.push_async_callback(container.onnx_embedder().close)
+    elif settings.reranker == "http":
+        stack.push_async_callback(container.http_reranker().close)
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 
 _HEADER = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
+_SWITCHES = {"on": True, "off": False}
+
 
 def json_object(text: str) -> dict[str, object]:
     """Read a JSON object."""
@@ -52,3 +54,20 @@ def header(text: str) -> str:
     if not _HEADER.fullmatch(text):
         raise argparse.ArgumentTypeError("must be printable ASCII characters")
     return text
+
+
+def weight(text: str) -> tuple[str, float]:
+    """Read a part of the score and its weight."""
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be such as lexical=0.6") from error
+
+
+def signal(text: str) -> tuple[str, bool]:
+    """Read a signal and whether it counts."""
+    name, _, value = text.partition("=")
+    if value not in _SWITCHES:
+        raise argparse.ArgumentTypeError("must be such as speaker=off")
+    return name, _SWITCHES[value]
