@@ -13,7 +13,7 @@ import pytest
 from dependency_injector import providers
 
 from adapters.openai_embedder import OpenaiEmbedder
-from application import switching
+from application import indexing, switching
 from application.models import ModelState, requeue
 from container import Container, build, running
 from domain.draft import Changes, Draft, Wait
@@ -23,7 +23,14 @@ from domain.namespace import DEFAULT_NAMESPACE, Scope
 from domain.ports import IndexedVector
 from domain.recall import RecallAnswer, RecallQuery
 from domain.vector import MODEL_SETTING
-from tests.contracts.embedding_server import Asked, Handler, embedding_server, status, well
+from tests.contracts.embedding_server import (
+    Asked,
+    Behaviour,
+    Handler,
+    embedding_server,
+    status,
+    well,
+)
 from tests.end_to_end.embedded import (
     ACTOR,
     DIMENSION,
@@ -129,6 +136,16 @@ async def expect_by_meaning(soma: Container, content: str) -> None:
     assert answer.hits[0].parts["semantic"] > 0
 
 
+def held_until(event: threading.Event) -> Behaviour:
+    """Answer well, but not before an event."""
+
+    def behave(handler: Handler, texts: list[str]) -> None:
+        event.wait()
+        well(handler, texts)
+
+    return behave
+
+
 def new_model(soma: Container) -> str:
     (other,) = soma.models().others
     id: str = other.model.id
@@ -143,12 +160,7 @@ async def test_every_recall_finds_by_meaning_before_during_and_after_the_change(
 ) -> None:
     # However quickly the other model is filled: not before there were recalls in the middle.
     recalled = threading.Event()
-
-    def held(handler: Handler, texts: list[str]) -> None:
-        recalled.wait()
-        well(handler, texts)
-
-    server.behaviours = [held]
+    server.behaviours = [held_until(recalled)]
     async with opened({**place, **elsewhere}, clock := Clock()) as soma:
         texts = [f"thing{n} lies in drawer{n}" for n in range(150)]
         await soma.remember_batch()([Draft(content=text) for text in texts], actor=ACTOR)
@@ -315,6 +327,31 @@ async def test_a_model_that_does_not_answer_holds_up_nothing(
         assert (await state_of(soma)).active == "small"
         await expect_by_meaning(soma, "blue canoe")
         clock.pass_by(minutes=5)
+        await settled(soma)
+        await soma.switch_model()()
+        assert (await state_of(soma)).active == new_model(soma)
+
+
+async def test_a_model_that_is_silent_is_not_waited_for_beyond_the_bound(
+    place: dict[str, object],
+    elsewhere: dict[str, object],
+    server: Asked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexing, "NEXT_SECONDS", 0.05)
+    quiet = {"background_embedding": False}
+    async with opened({**place, **elsewhere, **quiet}) as soma:
+        await soma.reindex()("openai")
+        speaking = threading.Event()
+        # As many as there could be, for the bound may be over before the first is sent.
+        server.behaviours = [held_until(speaking)] * 10
+
+        await remember(soma, "blue canoe")
+
+        await soma.switch_model()()
+        assert (await state_of(soma)).active == "small"
+        await expect_by_meaning(soma, "blue canoe")
+        speaking.set()
         await settled(soma)
         await soma.switch_model()()
         assert (await state_of(soma)).active == new_model(soma)
