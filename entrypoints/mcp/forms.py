@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.ranking import token_estimate
+from domain.context_block import token_estimate
 from entrypoints.mcp.results import (
     Explored,
     FoundLink,
