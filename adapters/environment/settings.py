@@ -207,6 +207,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Who wakes those that follow a feed."""
         return "inprocess" if self.kafka_servers is None else "kafka"
 
+    def shown(self) -> dict[str, object]:
+        """Return every setting by name, secrets hidden."""
+        return masked(self)
+
     def __repr__(self) -> str:
         """Show the settings without the secrets."""
         return f"Settings({', '.join(f'{k}={v!r}' for k, v in masked(self).items())})"

@@ -117,11 +117,8 @@ def _add_recall(commands: Commands[argparse.ArgumentParser]) -> None:
         "--budget-tokens", type=int, metavar="N", help="also print a context block of this size"
     )
     ranking = command.add_argument_group("ranking (docs/recall.md names parts and signals)")
-    ranking.add_argument(
-        "--rerank",
-        action=argparse.BooleanOptionalAction,
-        help="have the best candidates judged, or not; else as the namespace says",
-    )
+    judged = "have the best judged, or not; else as the namespace says"
+    ranking.add_argument("--rerank", action=argparse.BooleanOptionalAction, help=judged)
     ranking.add_argument(
         "--weight",
         dest="weights",

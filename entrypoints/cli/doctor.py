@@ -41,7 +41,4 @@ async def _without_store(options: argparse.Namespace, error: SomaError) -> Json:
 
     async with beside_the_store(build(options.settings)) as container:
         checks = await container.diagnose().without_store(error)
-        return {
-            "checks": [asdict(check) for check in checks],
-            "settings": dict(container.shown_settings()),
-        }
+    return {"checks": [asdict(check) for check in checks], "settings": options.settings.shown()}
