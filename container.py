@@ -54,8 +54,6 @@ from adapters.observation.tallies import Tallies
 from adapters.observation.tracing import TraceSettings, Tracing
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
-from adapters.postgres.snapshots import PostgresSnapshots
-from adapters.postgres.store import PostgresStore
 from adapters.qdrant.collection import Collection
 from adapters.qdrant.connection import QdrantConnection
 from adapters.qdrant.index import QdrantIndex
@@ -218,6 +216,21 @@ def _reader(
     return late() if kept else None
 
 
+# PostgreSQL's driver is loaded where it is used: a command on a laptop would wait for it in vain.
+
+
+def _postgres_store(url: str, **options: Any) -> OpenableStore:
+    from adapters.postgres.store import PostgresStore
+
+    return PostgresStore(url, **options)
+
+
+def _postgres_snapshots(url: str) -> Snapshots:
+    from adapters.postgres.snapshots import PostgresSnapshots
+
+    return PostgresSnapshots(url)
+
+
 def _is_there(thing: object) -> bool:
     return thing is not None
 
@@ -359,7 +372,7 @@ class Container(containers.DeclarativeContainer):
         "redis": far_cache,
     }
     postgres_store = providers.Singleton(
-        PostgresStore,
+        _postgres_store,
         settings.provided.postgres_url,
         connections_max=settings.provided.postgres_connections_max,
         statement_timeout_seconds=settings.provided.postgres_statement_timeout_seconds,
@@ -376,7 +389,7 @@ class Container(containers.DeclarativeContainer):
     )
     snapshot_makers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "embedded": providers.Singleton(SqliteSnapshots, database_file),
-        "server": providers.Singleton(PostgresSnapshots, settings.provided.postgres_url),
+        "server": providers.Singleton(_postgres_snapshots, settings.provided.postgres_url),
     }
     snapshots: providers.Provider[Snapshots] = providers.Selector(
         settings.provided.profile, **snapshot_makers

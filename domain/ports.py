@@ -325,6 +325,14 @@ class IndexedVector:
     facts: Facts = field(default=NO_FACTS, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What a model lacks: how many vectors, and how many of these another model has."""
+
+    missing: int
+    alone: int
+
+
 class Embeddings(Protocol):
     """Vectors of live memories, and the queue of those that are missing."""
 
@@ -349,6 +357,9 @@ class Embeddings(Protocol):
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
         """Count missing vectors, of all memories or of these."""
+
+    async def behind(self, model: str, other: str, /, *, limit: int) -> Behind:
+        """Count up to `limit` missing vectors of a model, and those of them the other has."""
 
     async def page(
         self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
