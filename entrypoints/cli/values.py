@@ -6,6 +6,9 @@ import argparse
 import json
 import re
 
+from domain.memory import NESTING_MAX, is_nested_deeper
+
+_TOO_DEEP = f"is nested deeper than {NESTING_MAX} levels"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 
@@ -20,6 +23,10 @@ def json_object(text: str) -> dict[str, object]:
         value = json.loads(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"is not JSON: {error}") from error
+    except RecursionError as error:
+        raise argparse.ArgumentTypeError(_TOO_DEEP) from error
+    if is_nested_deeper(value, NESTING_MAX):
+        raise argparse.ArgumentTypeError(_TOO_DEEP)
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("is not a JSON object such as {}")
     return value
