@@ -95,6 +95,7 @@ def _keeping(findings: Findings, shape: str) -> str:
                 "batch, memories/s": _rounded(get("store", "per_second")),
                 "of these in the last turn": _rounded(get("store", "last_per_second")),
                 "one, p50 / p95 ms": _joined([get("single", "p50_ms"), get("single", "p95_ms")]),
+                "first answer ever, ms": _short(get("reopen", "built_ms")),
                 "open again, s": _short(get("reopen", "open_seconds")),
                 "then the first answer, ms": _short(get("reopen", "first_ms")),
                 "cold start to first answer, s": _short(get("reopen", "cold_seconds")),

@@ -18,6 +18,8 @@ _DOUBTS = 2.0
 #: share of what is wanted counts as the best: the rest is in reserve.
 _LOOKED_AT = 96
 _BEST_SHARE = 5
+#: Who wants fewer gets the same care: the best of few is so good that the others are missed.
+_WANTED_MIN = 50
 #: Up to so many candidates are scored in full at once.
 _FULL_MAX = 256
 #: A filter that keeps less than this share is searched by codes, which can be told what to skip.
@@ -81,5 +83,5 @@ def _worth_of_the_best(
             for part, one in zip(parts, guesses, strict=True)
         ]
     )
-    rank = max(1, limit // _BEST_SHARE)
+    rank = max(limit, _WANTED_MIN) // _BEST_SHARE
     return -1.0 if len(scores) < rank else float(np.partition(scores, -rank)[-rank])

@@ -141,18 +141,19 @@ class Race:
             self._record("single", contestant, **_spread(times[contestant.name]))
 
     def _reopen(self) -> None:
-        """Start the process again: until the system is open, and until it has answered."""
-        cold: dict[str, list[dict[str, float]]] = {c.name: [] for c in self._running}
-        for _ in range(self._plan.reopens):
-            for contestant in [c for c in self._running if c.durable]:
-                times = self._try(contestant, self._started_again)
-                if times is not None:
-                    cold[contestant.name].append(times)
-        for contestant in self._running:
-            runs = cold[contestant.name]
-            if runs:
+        """Ask once, which may build what was put off; then start the process again, and ask."""
+        durable = [contestant for contestant in self._running if contestant.durable]
+        patience = self._plan.patience_seconds
+        for contestant in durable:
+            first = self._try(contestant, self._answers, BY_VECTOR, EVERYTHING, [0], patience)
+            runs = []
+            for _ in range(self._plan.reopens if first else 0):
+                if (times := self._try(contestant, self._started_again)) is None:
+                    break
+                runs.append(times)
+            if first and runs:
                 middle = {name: percentile([run[name] for run in runs], 0.5) for name in runs[0]}
-                self._record("reopen", contestant, n=len(runs), **middle)
+                self._record("reopen", contestant, n=len(runs), built_ms=first["ms"][0], **middle)
 
     def _started_again(self, contestant: Contestant) -> dict[str, float]:
         contestant.stop()

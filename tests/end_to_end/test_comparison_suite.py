@@ -28,7 +28,7 @@ _FIGURES = {
     "crowd": {"per_second", "clients", "keep", "way"},
     "size": {"rss_mb", "disk_mb"},
 }
-_REOPENED = {"n", "cold_seconds", "open_seconds", "first_ms"}
+_REOPENED = {"n", "cold_seconds", "open_seconds", "first_ms", "built_ms"}
 
 
 def compare(folder: Path) -> str:
