@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -16,6 +17,10 @@ from domain.errors import ConfigurationError
 _PREFIX = "SOMA_"
 _CONFIG = "SOMA_CONFIG"
 _CONFIG_FILE = "soma.toml"
+#: What browsers send as `Origin`: in small letters, without a path; `*` and `null` name nobody.
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+)
 #: What only makes sense beside a database that several processes share.
 _NEEDS_POSTGRES = ("redis_url", "qdrant_url", "kafka_servers")
 #: What `embedder = "openai"` cannot do without.
@@ -45,6 +50,12 @@ def load_settings(
         raise ConfigurationError("kafka_security: SASL needs kafka_user and kafka_password")
     if settings.reranker == "http" and settings.reranker_url is None:
         raise ConfigurationError('reranker: "http" needs reranker_url (SOMA_RERANKER_URL)')
+    for origin in settings.cors_sites:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigurationError(
+                f"cors_origins ({variable('cors_origins')}): expected scheme://host[:port] as a"
+                f" browser sends it, separated by commas, not {origin!r}"
+            )
     for name in _NEEDS_POSTGRES if settings.postgres_url is None else ():
         if getattr(settings, name) is not None:
             raise ConfigurationError(
