@@ -19,6 +19,7 @@ from application.permits import Operation
 from container import Container
 from domain.errors import Forbidden
 from entrypoints.credentials import API_KEY, AUTHORIZATION, is_loopback, token_of
+from entrypoints.http.admission import seat_of
 
 ADMISSION = "soma.admission"
 _TRUSTED = "soma.trusted"
@@ -85,6 +86,9 @@ async def admitted(connection: Connection) -> Guarded:
     state = connection.app.state
     # Only this process can put an admission into a scope: a tool calling on behalf of its caller.
     admission = admission_of(connection.scope) or await _admission(connection, state.access)
+    seat = seat_of(connection.scope)
+    if seat is not None:
+        seat.of(admission.principal.key_id)
     guarded: Guarded = state.guarded(admission.principal)
     connection.scope["auth"] = guarded
     connection.scope[ADMISSION] = admission  # type: ignore[literal-required]

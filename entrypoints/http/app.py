@@ -57,9 +57,7 @@ def create_app(container: Container) -> Litestar:
     now = container.now()
     # To count what is left to do is not free: the process that does it counts.
     exposed = partial(exposition, container, backlogs=settings.profile == "embedded")
-    bounded = Bounded(
-        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
-    )
+    bounded = Bounded(container.seats(), body_seconds=settings.body_timeout_seconds)
     app = Litestar(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),

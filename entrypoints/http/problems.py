@@ -21,6 +21,7 @@ from domain.errors import (
     RateLimited,
     SomaError,
     TooLarge,
+    TooSlow,
     Unavailable,
 )
 from entrypoints.decoding import refusal
@@ -80,7 +81,11 @@ def refused(_: AnyRequest, error: SomaError) -> Response[Problem]:
         fields = [FieldProblem(error.field, error.reason)]
     elif isinstance(error, TooLarge):
         fields = [FieldProblem(error.field, str(error).removeprefix(f"{error.field}: "))]
+    elif isinstance(error, TooSlow):
+        fields = [FieldProblem("body", str(error).removeprefix("body: "))]
     headers = {}
+    if isinstance(error, TooSlow):
+        headers["Connection"] = "close"  # What is left of the body is not waited for.
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, AccessDenied):
