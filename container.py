@@ -54,8 +54,6 @@ from adapters.observation.tallies import Tallies
 from adapters.observation.tracing import TraceSettings, Tracing
 from adapters.onnx_embedder import OnnxEmbedder
 from adapters.openai_embedder import OpenaiEmbedder
-from adapters.postgres.snapshots import PostgresSnapshots
-from adapters.postgres.store import PostgresStore
 from adapters.qdrant.collection import Collection
 from adapters.qdrant.connection import QdrantConnection
 from adapters.qdrant.index import QdrantIndex
@@ -219,6 +217,21 @@ def _reader(
     return late() if kept else None
 
 
+# PostgreSQL's driver is loaded where it is used: a command on a laptop would wait for it in vain.
+
+
+def _postgres_store(url: str, **options: Any) -> OpenableStore:
+    from adapters.postgres.store import PostgresStore
+
+    return PostgresStore(url, **options)
+
+
+def _postgres_snapshots(url: str) -> Snapshots:
+    from adapters.postgres.snapshots import PostgresSnapshots
+
+    return PostgresSnapshots(url)
+
+
 def _is_there(thing: object) -> bool:
     return thing is not None
 
@@ -360,7 +373,7 @@ class Container(containers.DeclarativeContainer):
         "redis": far_cache,
     }
     postgres_store = providers.Singleton(
-        PostgresStore,
+        _postgres_store,
         settings.provided.postgres_url,
         connections_max=settings.provided.postgres_connections_max,
         statement_timeout_seconds=settings.provided.postgres_statement_timeout_seconds,
@@ -377,12 +390,12 @@ class Container(containers.DeclarativeContainer):
     )
     snapshot_makers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
         "embedded": providers.Singleton(SqliteSnapshots, database_file),
-        "server": providers.Singleton(PostgresSnapshots, settings.provided.postgres_url),
+        "server": providers.Singleton(_postgres_snapshots, settings.provided.postgres_url),
     }
     snapshots: providers.Provider[Snapshots] = providers.Selector(
         settings.provided.profile, **snapshot_makers
     )
-    archives = providers.Singleton(BackupFolders)
+    archives = providers.Singleton(BackupFolders, apart_from=settings.provided.store_folder)
     ledger_at = providers.Object(ErasureFile)
     no_ledger = providers.Singleton(NoErasureFile)
     ledgers: dict[str, providers.Provider[Any]] = {  # noqa: RUF012
@@ -1123,17 +1136,7 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         tracing = container.tracing()
         await tracing.open()
         stack.push_async_callback(tracing.close)
-        if settings.kafka_servers is not None:
-            stack.push_async_callback(container.publisher().close)
-            stack.push_async_callback(container.dead_letters().close)
-        if settings.qdrant_url is not None:
-            qdrant = container.qdrant()
-            await qdrant.open()
-            stack.push_async_callback(qdrant.close)
-        if settings.redis_url is not None:
-            redis_server = container.redis_server()
-            await redis_server.open()
-            stack.push_async_callback(redis_server.close)
+        await _open_servers(container, stack)
         store = container.store()
         await store.open()
         stack.push_async_callback(store.close)
@@ -1141,14 +1144,44 @@ async def opened(container: Container) -> AsyncIterator[Container]:
         if settings.snapshots == "files":
             container.core_snapshots().tidy()
             stack.push_async_callback(container.fast_core().close)
-        for local in [container.local_embedder(), *container.other_embedders()]:
-            if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
-                stack.push_async_callback(local.close)
-        if settings.reranker == "late":
-            stack.push_async_callback(container.onnx_embedder().close)
-        elif settings.reranker == "http":
-            stack.push_async_callback(container.http_reranker().close)
+        _close_models(container, stack)
         yield container
+
+
+@asynccontextmanager
+async def beside_the_store(container: Container) -> AsyncIterator[Container]:
+    """Open everything but the store: to ask how the rest is while that does not answer."""
+    async with AsyncExitStack() as stack:
+        await _open_servers(container, stack)
+        _close_models(container, stack)
+        yield container
+
+
+async def _open_servers(container: Container, stack: AsyncExitStack) -> None:
+    settings = container.settings()
+    if settings.kafka_servers is not None:
+        stack.push_async_callback(container.publisher().close)
+        stack.push_async_callback(container.dead_letters().close)
+    if settings.qdrant_url is not None:
+        qdrant = container.qdrant()
+        await qdrant.open()
+        stack.push_async_callback(qdrant.close)
+    if settings.redis_url is not None:
+        redis_server = container.redis_server()
+        await redis_server.open()
+        stack.push_async_callback(redis_server.close)
+
+
+def _close_models(container: Container, stack: AsyncExitStack) -> None:
+    """Let the models go in the end, if they were used."""
+    settings = container.settings()
+    for local in [container.local_embedder(), *container.other_embedders()]:
+        if isinstance(local, OnnxEmbedder | OpenaiEmbedder):
+            stack.push_async_callback(local.close)
+    if settings.reranker == "late":
+        stack.push_async_callback(container.onnx_embedder().close)
+    elif settings.reranker == "http":
+        stack.push_async_callback(container.http_reranker().close)
 
 
 @asynccontextmanager

@@ -35,18 +35,22 @@ class _Signed(msgspec.Struct):
 class BackupFolders:
     """Implements `domain.ports.Archives`."""
 
+    def __init__(self, apart_from: Path | None = None) -> None:
+        """`apart_from` is the folder of the store: what lies inside is lost together with it."""
+        self._apart_from = apart_from
+
     @asynccontextmanager
     async def making(self, path: Path, /, *, name: str) -> AsyncIterator[Path]:
         """Give a folder to write into, which goes unless it is sealed."""
         folder = path.with_name(f".{path.name}.{name}.partial")
         try:
-            await asyncio.to_thread(_begin, path, folder)
+            await asyncio.to_thread(_begin, path, folder, self._apart_from)
         except OSError as error:
-            raise InvalidInput("to", f"{path} cannot be written: {error.strerror}") from error
+            raise _unwritable(path, error) from error
         try:
             yield folder
         except OSError as error:
-            raise InvalidInput("to", f"{path} cannot be written: {error.strerror}") from error
+            raise _unwritable(path, error) from error
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
@@ -61,7 +65,13 @@ class BackupFolders:
         return await asyncio.to_thread(_verify, path)
 
 
-def _begin(path: Path, folder: Path) -> None:
+def _unwritable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput("to", f"{path} cannot be written: {error.strerror or error}")
+
+
+def _begin(path: Path, folder: Path, apart_from: Path | None) -> None:
+    if apart_from is not None and path.parent.resolve().is_relative_to(apart_from.resolve()):
+        raise InvalidInput("to", f"{path} is inside of the data directory, and is lost with it")
     if path.exists() or path.is_symlink():
         raise InvalidInput("to", f"{path} is there already")
     # Left by a run of the same job that was killed.

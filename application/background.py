@@ -33,6 +33,8 @@ class BackgroundIndexing:
                 try:
                     while await self.indexer.drain(limit=CHUNK):
                         patience = 1.0
+                        # While much is written something always waits to be computed.
+                        await self.switch()
                     await self.switch()
                     seconds = IDLE_SECONDS
                 except SomaError as error:

@@ -12,11 +12,11 @@ from application.missing import (
     embedded,
     embedding_of,
     in_roles,
-    present_roles,
+    missing_tasks,
     read_states,
     without_context,
 )
-from application.models import Installed, Models
+from application.models import Installed, Models, ModelState
 from application.sequencing import Sequencer
 from application.surroundings import Surroundings, analysed, ends, surroundings
 from domain.draft import Wait
@@ -38,6 +38,8 @@ from domain.vector import Role
 EMBED_CHUNK = 64
 # Another writer of the same session may change a text while it is embedded: then once more.
 FILL_ROUNDS_MAX = 32
+#: How long a model that does not answer yet may hold up what the one that does is to compute.
+NEXT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,20 +161,29 @@ class Indexer:
     async def _fill_chunk(self, ids: Sequence[MemoryId]) -> None:
         async with self.store.reading() as tx:
             near = await surroundings(tx, ids)
-            served = await self.models.serving(tx)
-            present = await present_roles(tx, ids, served)
-        tasks = []
-        for id in ids:
-            memory = near.memories.get(id)
-            if memory is None:
-                continue
-            needed = set(served.roles) - present.get(id, set())
-            if near.context_of(id) is None:
-                needed.discard(Role.CONTEXT)
-            tasks += [
-                EmbeddingTask(id, memory.namespace, role, memory.version) for role in sorted(needed)
-            ]
+            state = await self.models.state(tx)
+            served = self.models.answering(state.active)
+            tasks = await missing_tasks(tx, ids, near, served)
+        await self._fill_next(ids, near, state)
         await self._compute(tasks, near, served)
+
+    async def _fill_next(
+        self, ids: Sequence[MemoryId], near: Surroundings, state: ModelState
+    ) -> None:
+        """Give the next model its vectors before the one that answers gets them.
+
+        So, once it is nearly filled, it falls behind no more however much is written, and need not
+        wait for a pause to take over. When it does not answer, it is filled later.
+        """
+        if state.next is None:
+            return
+        async with self.store.reading() as tx:
+            known = await self.models.nearly_filled(tx, state)
+            tasks = [] if known is None else await missing_tasks(tx, ids, near, known)
+        if known is not None:
+            with suppress(EmbedderUnavailable, ChangeCollided, TimeoutError):
+                async with asyncio.timeout(NEXT_SECONDS):
+                    await self._compute(tasks, near, known)
 
     async def drain(self, *, limit: int, lease_seconds: float = 120.0) -> int:
         """Compute up to `limit` waiting vectors; return how many were claimed (0: nothing waits).
@@ -183,7 +194,8 @@ class Indexer:
         now = self.now()
         lease = now + timedelta(seconds=lease_seconds)
         async with self.store.writing() as tx:
-            for known in self.models.in_force(await self.models.state(tx)):
+            state = await self.models.state(tx)
+            for known in self.models.in_force(state):
                 model = known.model.id
                 tasks = await tx.embeddings.claim(model, now=now, lease_until=lease, limit=limit)
                 if tasks:
@@ -194,8 +206,11 @@ class Indexer:
             beyond = [task for task in tasks if task.role not in known.roles]
             if beyond:
                 await tx.embeddings.drop(beyond)
+        ids = list(dict.fromkeys(task.memory_id for task in tasks))
         async with self.store.reading() as tx:
-            near = await surroundings(tx, list(dict.fromkeys(t.memory_id for t in tasks)))
+            near = await surroundings(tx, ids)
+        if model != state.next:
+            await self._fill_next(ids, near, state)
         await self._compute(tasks, near, known)
         return len(tasks)
 

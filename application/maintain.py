@@ -175,10 +175,17 @@ class Diagnose:
 
     async def __call__(self) -> list[Check]:
         """Return one line for each thing, good or bad."""
-        checks = [Check(name, True, value) for name, value in self.facts.items()]
+        checks = self._told()
         checks.append(await self._try("store", self._store))
         checks.append(await self._try("embedder", self._embedder))
         checks.append(await self._try("vectors", self._vectors))
+        checks += await self._ask_servers()
+        return checks
+
+    async def without_store(self, error: SomaError) -> list[Check]:
+        """Return the same where the store could not be opened, and why: what else can be asked."""
+        checks = [*self._told(), Check("store", False, str(error))]
+        checks.append(await self._try("embedder", self._configured_embedder))
         checks += await self._ask_servers()
         return checks
 
@@ -228,11 +235,19 @@ class Diagnose:
             raise SomaError("; ".join(f"{f.subject}: {f.detail}" for f in findings[:5]))
         return "consistent"
 
+    def _told(self) -> list[Check]:
+        return [Check(name, True, value) for name, value in self.facts.items()]
+
+    async def _configured_embedder(self) -> str:
+        embedder = self.models.configured.embedder
+        await embedder.embed_query(_GREETING)
+        return f"{embedder.model.id}, {embedder.model.dimension} dimensions"
+
     async def _embedder(self) -> str:
         async with self.store.reading() as tx:
             state = await self.models.state(tx)
             embedder = (await self.models.serving(tx)).embedder
-        await embedder.embed_query("is anybody there")
+        await embedder.embed_query(_GREETING)
         change = "" if state.next is None else f"; {state.next} is being filled"
         return f"{embedder.model.id}, {embedder.model.dimension} dimensions{change}"
 
@@ -242,6 +257,7 @@ class Diagnose:
 
 #: How long a server beside the store may take to say that it is well.
 HEALTH_SECONDS = 2.0
+_GREETING = "is anybody there"
 
 
 async def _answers(ping: Callable[[], Awaitable[None]], within: float | None) -> str:

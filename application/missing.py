@@ -42,6 +42,25 @@ async def present_roles(
     return present
 
 
+async def missing_tasks(
+    tx: Transaction, ids: Sequence[MemoryId], near: Surroundings, model: Installed
+) -> list[EmbeddingTask]:
+    """Name what a model lacks of memories."""
+    present = await present_roles(tx, ids, model)
+    tasks = []
+    for id in ids:
+        memory = near.memories.get(id)
+        if memory is None:
+            continue
+        needed = set(model.roles) - present.get(id, set())
+        if near.context_of(id) is None:
+            needed.discard(Role.CONTEXT)
+        tasks += [
+            EmbeddingTask(id, memory.namespace, role, memory.version) for role in sorted(needed)
+        ]
+    return tasks
+
+
 async def read_states(model: Installed, texts: Sequence[str]) -> list[tuple[Vector, TokenStates]]:
     """Return vector and states of each text; nothing where no states are kept."""
     return await model.reader.read_passages(texts) if model.reader is not None and texts else []

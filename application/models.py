@@ -22,6 +22,9 @@ from domain.vector import MODEL_SETTING, VECTORS, EmbeddingModel, Role, Vector
 REQUEUE_CHUNK = 1000
 #: The name of the embedder that embeds nothing: callers give the vectors.
 GIVEN = "none"
+#: A model that others are so little ahead of is about to answer.
+NEARLY_FILLED = 64
+LOOKED_AT_MAX = 5000
 _STATES_CACHED = 16
 
 
@@ -142,7 +145,7 @@ class Models:
 
         If it is not installed here it is one that cannot be asked: words remain.
         """
-        return self._answering((await self.state(tx)).active)
+        return self.answering((await self.state(tx)).active)
 
     async def guessed(self, store: CanonicalStore) -> Installed:
         """Return the model that most probably answers: the one that did before.
@@ -151,18 +154,19 @@ class Models:
         """
         if not self.heard.known and self.configured.name != GIVEN:
             self.told(await store.glance(lambda tx: tx.settings.get(MODEL_SETTING)))
-        return self._answering(self._active(self.heard.text))
+        return self.answering(self._active(self.heard.text))
 
     def told(self, text: str | None) -> Installed:
         """Return the model that answers, given what the store says of the models in force."""
         self.heard.text, self.heard.known = text, True
-        return self._answering(self._active(text))
+        return self.answering(self._active(text))
 
     def _active(self, text: str | None) -> str:
         state = None if self.configured.name == GIVEN else _decoded(text)
         return self.configured.model.id if state is None else state.active
 
-    def _answering(self, active: str) -> Installed:
+    def answering(self, active: str) -> Installed:
+        """Return the model of this id, or what stands for it where it is not installed."""
         known = self.known(active)
         if known is not None:
             return known
@@ -178,6 +182,14 @@ class Models:
     def known(self, id: str) -> Installed | None:
         """Return an installed model by its id."""
         return next((one for one in self.installed if one.model.id == id), None)
+
+    async def nearly_filled(self, tx: Transaction, state: ModelState) -> Installed | None:
+        """Return the model that is being filled, once it may answer at any moment."""
+        known = None if state.next is None else self.known(state.next)
+        if known is None:
+            return None
+        behind = await tx.embeddings.behind(known.model.id, state.active, limit=LOOKED_AT_MAX)
+        return known if behind.alone <= NEARLY_FILLED else None
 
     def in_force(self, state: ModelState) -> list[Installed]:
         """Return those installed models that every write is embedded for."""

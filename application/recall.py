@@ -10,6 +10,7 @@ from application.candidates import Gathered, Gatherer, Search
 from application.models import Installed, Models
 from application.planning import checked_vector
 from application.reranking import Reranking, reranked
+from domain.context_block import context_block
 from domain.errors import InvalidInput
 from domain.link import Direction
 from domain.memory import MemoryId, check_time, checked_text
@@ -19,7 +20,6 @@ from domain.ranking import (
     NEAR_DUPLICATE,
     Candidate,
     Tuning,
-    context_block,
     diversify,
     fuse,
     listen,

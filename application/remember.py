@@ -8,7 +8,7 @@ from datetime import datetime
 
 from application.indexing import Indexer
 from application.planning import Plan, Planner
-from application.request import Request, check_idempotency_key
+from application.request import Request, check_idempotency_key, check_nesting
 from application.sequencing import Sequencer
 from application.subtree import seen_from
 from application.tracing import current_trace
@@ -69,6 +69,8 @@ class RememberBatch:
         if not 1 <= len(drafts) <= self.batch_max:
             raise InvalidInput("memories", f"must hold 1 to {self.batch_max} memories")
         key = check_idempotency_key(idempotency_key)
+        if key is not None:  # and with it a fingerprint, before the drafts themselves are looked at
+            check_nesting(drafts)
         return Request(drafts, actor, key, wait, current_trace(), within)
 
     async def stored(self, requests: Sequence[Request]) -> list[Plan]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from domain.draft import Draft, Wait
 from domain.errors import InvalidInput
-from domain.memory import checked_text
+from domain.memory import NESTING_MAX, checked_text, is_nested_deeper, nested_too_deeply
 from domain.namespace import Namespace
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
@@ -43,3 +43,14 @@ def check_idempotency_key(key: str | None) -> str | None:
             "Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters"
         )
     return key
+
+
+def check_nesting(drafts: Sequence[Draft]) -> None:
+    """Refuse what is nested so deeply that not even a fingerprint can be taken of it."""
+    for index, draft in enumerate(drafts):
+        at = f"memories[{index}]"
+        if draft.payload and is_nested_deeper(draft.payload, NESTING_MAX):
+            raise nested_too_deeply(f"{at}.payload")
+        for place, link in enumerate(draft.links):
+            if is_nested_deeper(link.properties, NESTING_MAX):
+                raise nested_too_deeply(f"{at}.links[{place}].properties")

@@ -219,6 +219,8 @@ class RunJobs:
         return job.ended(JobState.FAILED, self.now(), error=error)
 
     def _interrupted(self, job: Job) -> Job:
+        if job.cancel_requested:
+            return self._cancelled(job)
         if job.attached:
             return job.ended(JobState.FAILED, self.now(), error=INTERRUPTED)
         return job.handed_back(self.now())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from application.models import (
+    LOOKED_AT_MAX,
     REQUEUE_CHUNK,
     Installed,
     Models,
@@ -43,25 +44,30 @@ class SwitchModel:
         async with self.store.reading() as tx:
             state = await self.models.state(tx)
         if state.next is not None:
-            await self._switch(state.next)
+            await self._switch(state, state.next)
         for model, since in state.retired.items():
             if self.now() - datetime.fromisoformat(since) >= RETIRED:
                 await self._clear(model, state.active)
 
-    async def _switch(self, model: str) -> None:
+    async def _switch(self, state: ModelState, model: str) -> None:
         known = self.models.known(model)
         if known is None:
             return
+        async with self.store.reading() as tx:
+            if not await _is_filled(tx, model, state.active):
+                return
         names = [await outside.projection.open() for outside in known.outside]
         async with self.store.reading() as tx:
-            if not await _is_filled(tx, model, names):
+            if not await _is_projected(tx, names):
                 return
         # Whoever began to queue everything may have been killed before the end.
         await requeue(self.store, model, known.roles)
         async with self.store.writing() as tx:
             await tx.fences.take(MODEL_SETTING)
             state = await self.models.state(tx)
-            if state.next == model and await _is_filled(tx, model, names):
+            if state.next != model or not await _is_filled(tx, model, state.active):
+                return
+            if await _is_projected(tx, names):
                 await tx.settings.set(MODEL_SETTING, state.switched(model, self.now()).encoded())
 
     async def _clear(self, model: str, active: str) -> None:
@@ -100,10 +106,18 @@ class SwitchModel:
                 await tx.projections.discard(name)
 
 
-async def _is_filled(tx: Transaction, model: str, projections: Sequence[str]) -> bool:
-    """Tell whether a model lacks no vector, and its index outside next to nothing."""
-    if await tx.embeddings.pending(model):
-        return False
+async def _is_filled(tx: Transaction, model: str, active: str) -> bool:
+    """Tell whether a model lacks no vector that the one that answers has.
+
+    What both lack was written just now: whoever wrote it computes it for the one that answers then.
+    To wait until nothing is missing would be to wait for a pause in which nobody writes.
+    """
+    behind = await tx.embeddings.behind(model, active, limit=LOOKED_AT_MAX)
+    return behind.alone == 0 and behind.missing < LOOKED_AT_MAX
+
+
+async def _is_projected(tx: Transaction, projections: Sequence[str]) -> bool:
+    """Tell whether the indexes outside the store lack next to nothing."""
     lags = [await tx.projections.backlog(name) for name in projections]
     return all(lag <= EVENTS_BEHIND_MAX for lag in lags)
 

@@ -21,6 +21,9 @@ Payload = Mapping[str, object]
 COORDINATE_AXES_MAX = 16
 TAGS_MAX = 64
 TAG_LENGTH_MAX = 128
+#: Objects and lists inside one another, the payload itself being the first. Every library that a
+#: payload passes on its way has a limit of its own; this is below all of them.
+NESTING_MAX = 64
 # A backslash that is itself escaped begins no escape: the text `\\u0000` holds no NUL.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _STRICT_JSON = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
@@ -139,12 +142,35 @@ def check_payload(payload: Payload, limits: Limits, field_name: str = "payload")
     except (ValueError, TypeError, UnicodeEncodeError) as error:
         raise InvalidInput(field_name, "holds a value that is not JSON") from error
     except RecursionError as error:
-        raise InvalidInput(field_name, "is nested too deeply") from error
+        raise nested_too_deeply(field_name) from error
+    # More brackets than levels are usual, fewer are proof: most payloads are not walked through.
+    brackets = encoded.count(b"{") + encoded.count(b"[")
+    if brackets > NESTING_MAX and is_nested_deeper(payload, NESTING_MAX):
+        raise nested_too_deeply(field_name)
     if b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
         raise InvalidInput(field_name, "holds a NUL character")
     if len(encoded) > limits.payload_bytes:
         raise TooLarge(field_name, limit=limits.payload_bytes, unit="bytes")
     return payload
+
+
+def nested_too_deeply(field_name: str) -> InvalidInput:
+    """Return the refusal of JSON with more levels than a memory may have."""
+    return InvalidInput(field_name, f"is nested deeper than {NESTING_MAX} levels")
+
+
+def is_nested_deeper(value: object, levels: int) -> bool:
+    """Tell whether JSON has more than so many objects and lists inside one another."""
+    waiting = [(value, levels)]
+    while waiting:
+        inside, left = waiting.pop()
+        if not isinstance(inside, Mapping | list | tuple):
+            continue
+        if left == 0:
+            return True
+        parts = inside.values() if isinstance(inside, Mapping) else inside
+        waiting += [(part, left - 1) for part in parts]
+    return False
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:

@@ -325,6 +325,14 @@ class IndexedVector:
     facts: Facts = field(default=NO_FACTS, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What a model lacks: how many vectors, and how many of these another model has."""
+
+    missing: int
+    alone: int
+
+
 class Embeddings(Protocol):
     """Vectors of live memories, and the queue of those that are missing."""
 
@@ -349,6 +357,9 @@ class Embeddings(Protocol):
 
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
         """Count missing vectors, of all memories or of these."""
+
+    async def behind(self, model: str, other: str, /, *, limit: int) -> Behind:
+        """Count up to `limit` missing vectors of a model, and those of them the other has."""
 
     async def page(
         self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
@@ -621,6 +632,7 @@ class Snapshots(Protocol):
         """Write one moment of the store as files into a folder and return what they hold.
 
         `report` is told how many bytes of about how many are written; what it raises ends it.
+        Raises `OSError` when the folder cannot be written: another attempt would not help.
         """
 
     async def holds_anything(self) -> bool:
@@ -650,7 +662,8 @@ class Archives(Protocol):
     def making(self, path: Path, /, *, name: str) -> AbstractAsyncContextManager[Path]:
         """Give a folder to write into, which goes unless it is sealed; `name` tells it from others.
 
-        Raises `InvalidInput` when `path` is there already or cannot be written.
+        Raises `InvalidInput` when `path` is there already, lies inside of the store's own folder,
+        or cannot be written, be it later: then the block may raise `OSError`.
         """
 
     async def seal(

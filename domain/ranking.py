@@ -138,17 +138,16 @@ def fuse(pool: Sequence[Candidate], tuning: Tuning) -> None:
     context = min_max([c.cosine if c.context_cosine is None else c.context_cosine for c in pool])
     words = _share([c.lexical for c in pool])
     near = _share([c.context_lexical for c in pool])
-    # Looked up once: this runs for every recall over a hundred candidates.
-    by_word, by_neighbours_word = tuning.weight("lexical"), tuning.weight("context_lexical")
-    by_meaning, by_neighbours = tuning.weight("semantic"), tuning.weight("context_semantic")
-    for candidate, word, meaning, around, near_word in zip(
-        pool, words, own, context, near, strict=True
-    ):
-        parts = candidate.parts
-        parts["lexical"] = by_word * word
-        parts["semantic"] = by_meaning * meaning
-        parts["context_semantic"] = by_neighbours * around
-        parts["context_lexical"] = by_neighbours_word * near_word
+    evidence = {
+        "lexical": words,
+        "semantic": own,
+        "context_semantic": context,
+        "context_lexical": near,
+    }
+    for name, values in evidence.items():
+        weight = tuning.weight(name)
+        for candidate, value in zip(pool, values, strict=True):
+            candidate.parts[name] = weight * value
     _add_sessions(pool, [(a + b) / 2 for a, b in zip(words, own, strict=True)], tuning)
 
 
@@ -262,24 +261,6 @@ def relevance(candidate: Candidate) -> float:
         return _logistic(6.6 * candidate.coverage - 1.4 * candidate.by_another - 1.9)
     evidence = 19.7 * max(cosines) + 5.5 * candidate.coverage
     return _logistic(evidence - 2.0 * candidate.by_another - 13.8)
-
-
-def context_block(ranked: Sequence[Memory], budget_tokens: int) -> str:
-    """Join the best memories into a text of at most `budget_tokens` (4 bytes count as one)."""
-    lines, left = [], budget_tokens
-    for memory in ranked:
-        date = f"[{memory.occurred_at:%Y-%m-%d %H:%M}] " if memory.occurred_at else ""
-        line = f"- {date}{memory.content}"
-        cost = token_estimate(line + "\n")
-        if cost <= left:
-            lines.append(line)
-            left -= cost
-    return "\n".join(lines)
-
-
-def token_estimate(text: str) -> int:
-    """Estimate tokens from bytes of UTF-8, on the safe side for English."""
-    return -(-len(text.encode()) // 4)
 
 
 def min_max(values: Sequence[float | None]) -> list[float]:

@@ -130,7 +130,7 @@ def imported_memory(memory: Memory, limits: Limits) -> Memory:
         replace(
             memory,
             namespace=parse_namespace(memory.namespace, "memory.namespace"),
-            payload=check_payload(memory.payload, limits),
+            payload=check_payload(memory.payload, limits, "memory.payload"),
             tags=check_tags(memory.tags),
             coordinate=check_coordinate(memory.coordinate, "memory.coordinate"),
             importance=check_importance(memory.importance),

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from domain.errors import InvalidInput
+from domain.memory import NESTING_MAX, nested_too_deeply
 
 T = TypeVar("T")
 
@@ -18,6 +19,11 @@ LOCATED_BYTES_MAX = 1024 * 1024
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]', re.DOTALL)
+#: The fields that hold any JSON: what is wrong inside them is theirs.
+_FREE = frozenset({"payload", "properties", "where"})
+#: More than there are around any of them, as in `memories[0].links[0].properties`.
+_LEVELS_AROUND = 8
 _NAMED = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>[^`]*)`")
 
 
@@ -32,7 +38,7 @@ def decoded(body: bytes | str, wanted: type[T], *, within: str = "") -> T:
             within or "body", f"is not valid JSON ({error})"
         ) from error
     except RecursionError as error:
-        raise InvalidInput(within or "body", "is nested too deeply") from error
+        raise nested_too_deeply(_deep(body, within)) from error
 
 
 def _misplaced(body: bytes | str, within: str) -> InvalidInput | None:
@@ -56,6 +62,38 @@ def _misplaced(body: bytes | str, within: str) -> InvalidInput | None:
         elif isinstance(value, str) and _SURROGATE.search(value):
             return InvalidInput(at or "body", "holds a lone surrogate")
     return None
+
+
+def _deep(body: bytes | str, within: str) -> str:
+    """Name the field that the decoder gave up in: the first with more levels than are allowed."""
+    if within or len(body) > LOCATED_BYTES_MAX:
+        return within or "body"
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    places: list[str | int] = []  # what is being read, in each of the objects and lists around it
+    last = ""
+    for found in _SIGN.finditer(text):
+        sign = found[0]
+        if sign in "[{":
+            places.append(0 if sign == "[" else "")
+            if len(places) > _LEVELS_AROUND + NESTING_MAX:
+                return _path(places)
+        elif sign in "]}":
+            places.pop()
+        elif sign == ":":
+            places[-1] = last
+        elif sign == "," and isinstance(place := places[-1], int):
+            places[-1] = place + 1
+        last = sign[1:-1]
+    return "body"
+
+
+def _path(places: list[str | int]) -> str:
+    path = ""
+    for place in places:
+        path += f"[{place}]" if isinstance(place, int) else f".{place}"
+        if place in _FREE:
+            break
+    return path.lstrip(".")
 
 
 def refusal(message: str, within: str = "") -> InvalidInput:

@@ -25,9 +25,10 @@ _RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix):
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
 _Dimension = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
-_KEYS = ("bootstrap_key", "key_secret", "key", "embedder_key", "reranker_key", "qdrant_api_key")
+#: What callers send in a header to be let in: here, or there.
+KEYS = frozenset({"bootstrap_key", "key", "embedder_key", "reranker_key", "qdrant_api_key"})
 #: Settings that are never shown and may come from a file named by `<variable>_FILE`.
-SECRETS = frozenset({*_KEYS, "postgres_url", "redis_url", "kafka_password", "otlp_headers"})
+SECRETS = KEYS | {"key_secret", "postgres_url", "redis_url", "kafka_password", "otlp_headers"}
 #: Settings whose passwords are hidden, and nothing else.
 URLS = frozenset({"url", "embedder_url", "reranker_url", "qdrant_url", "otlp_endpoint"})
 
@@ -145,6 +146,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [site.strip() for site in self.cors_origins.split(",")] if self.cors_origins else []
 
     @property
+    def store_folder(self) -> Path | None:
+        """The folder that holds the store, where it is not on a server."""
+        return self.data_dir if self.profile == "embedded" else None
+
+    @property
     def ledger_kind(self) -> str:
         """Where erasures are noted beside the store."""
         return "none" if self.ledger_file is None else "file"
@@ -207,6 +213,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def event_bus(self) -> str:
         """Who wakes those that follow a feed."""
         return "inprocess" if self.kafka_servers is None else "kafka"
+
+    def shown(self) -> dict[str, object]:
+        """Return every setting by name, secrets hidden."""
+        return masked(self)
 
     def __repr__(self) -> str:
         """Show the settings without the secrets."""

@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from adapters.postgres.rows import FACTS, Row, facts_of, micros, optional_micros, storable
+from adapters.postgres.rows import FACTS, Row, indexed_of, micros, optional_micros, storable
 from adapters.postgres.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
-from domain.ports import GIVEN, Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
+from domain.ports import (
+    GIVEN,
+    Behind,
+    Computed,
+    Embedding,
+    EmbeddingTask,
+    IndexedVector,
+    KeptStates,
+)
 from domain.vector import VECTORS, Role, TokenStates, Vector
 
 _COLUMNS = ("memory", "role", "model", "version", "input_hash", "vector")
@@ -176,6 +183,17 @@ class PostgresEmbeddings:
         assert row is not None
         return int(row[0])
 
+    async def behind(self, model: str, other: str, /, *, limit: int) -> Behind:
+        """Count up to `limit` missing vectors of a model, and those of them the other has."""
+        row = await self._session.row(
+            "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM embedding_tasks o"
+            " WHERE o.memory = t.memory AND o.role = t.role AND o.model = %s))"
+            " FROM (SELECT memory, role FROM embedding_tasks WHERE model = %s LIMIT %s) t",
+            [other, model, limit],
+        )
+        assert row is not None
+        return Behind(*row)
+
     async def page(
         self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
     ) -> list[IndexedVector]:
@@ -185,14 +203,14 @@ class PostgresEmbeddings:
             " AND m.id > %s ORDER BY m.id LIMIT %s",
             [model, model, namespace, after or "", limit],
         )
-        return [_indexed(row) for row in rows]
+        return [indexed_of(row) for row in rows]
 
     async def of(self, ids: Sequence[MemoryId], model: str, /) -> list[IndexedVector]:
         """Return the live ones among `ids` that have a vector."""
         rows = await self._session.rows(
             f"{_INDEXED} AND m.id = ANY(%s::text[])", [model, model, storable(ids)]
         )
-        return [_indexed(row) for row in rows]
+        return [indexed_of(row) for row in rows]
 
     async def stored(self, ids: Sequence[MemoryId], model: str, /) -> list[Embedding]:
         """Return the vectors of the live ones among `ids` with what they were computed from."""
@@ -275,22 +293,3 @@ async def remove_vectors(session: Session, numbers: Sequence[int]) -> None:
 
 def _keys(tasks: Sequence[EmbeddingTask]) -> list[object]:
     return [[task.memory_id for task in tasks], [task.role.value for task in tasks]]
-
-
-def _indexed(row: Row) -> IndexedVector:
-    id, own, context, valid_from, valid_to, expires_at, *facts = row
-    return IndexedVector(
-        MemoryId(id),
-        None if own is None else Vector(bytes(own)),
-        None if context is None else Vector(bytes(context)),
-        (
-            _seconds(valid_from, -math.inf),
-            _seconds(valid_to, math.inf),
-            _seconds(expires_at, math.inf),
-        ),
-        facts_of(tuple(facts)),
-    )
-
-
-def _seconds(value: int | None, absent: float) -> float:
-    return absent if value is None else value / 1_000_000

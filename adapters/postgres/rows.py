@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ from typing import Any
 from adapters.postgres.arrays import texts
 from domain.memory import Kind, Memory, MemoryId, Payload, Source
 from domain.namespace import Namespace, Scope, ScopeKind
-from domain.ports import Facts
+from domain.ports import Facts, IndexedVector
+from domain.vector import Vector
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = tuple[Any, ...]
@@ -199,6 +201,26 @@ def memory_of_body(id: str, path: str, body: str) -> Memory:
     """Build an earlier version from its body."""
     values: Mapping[str, object] = json.loads(body)
     return memory_of((id, path, *(values[column] for column in COLUMNS)))
+
+
+def indexed_of(row: Row) -> IndexedVector:
+    """Build the vectors of a memory from its id, vectors, times and facts."""
+    id, own, context, valid_from, valid_to, expires_at, *facts = row
+    return IndexedVector(
+        MemoryId(id),
+        None if own is None else Vector(bytes(own)),
+        None if context is None else Vector(bytes(context)),
+        (
+            _seconds(valid_from, -math.inf),
+            _seconds(valid_to, math.inf),
+            _seconds(expires_at, math.inf),
+        ),
+        facts_of(tuple(facts)),
+    )
+
+
+def _seconds(value: int | None, absent: float) -> float:
+    return absent if value is None else value / 1_000_000
 
 
 def scope_sql(scope: Scope, path: str = "path") -> tuple[str, list[object]]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -63,11 +63,13 @@ class PostgresSnapshots:
             written, counts = 0, {}
             for table in tables:
                 statement = f"COPY {table} ({', '.join(columns[table])}) TO STDOUT"
-                with gzip.open(folder / _file(table), "wb", compresslevel=1) as file:
-                    async for block in _blocks(connection, statement):
-                        await asyncio.to_thread(file.write, block)
-                        written += len(block)
-                        await report(min(written, total), total)
+                # Closed before the connection is, also when the folder cannot be written.
+                async with aclosing(_blocks(connection, statement)) as blocks:
+                    with gzip.open(folder / _file(table), "wb", compresslevel=1) as file:
+                        async for block in blocks:
+                            await asyncio.to_thread(file.write, block)
+                            written += len(block)
+                            await report(min(written, total), total)
                 counts[table] = await _number(connection, f"SELECT count(*) FROM {table}")
             return StoreFacts(
                 engine=ENGINE,
@@ -168,7 +170,7 @@ def _file(table: str) -> str:
     return f"{table}.copy.gz"
 
 
-async def _blocks(connection: Connection, statement: str) -> AsyncIterator[bytes]:
+async def _blocks(connection: Connection, statement: str) -> AsyncGenerator[bytes, None]:
     """Yield what a COPY sends, in pieces that are worth writing; silence breaks the connection."""
     loop = asyncio.get_running_loop()
     held = bytearray()

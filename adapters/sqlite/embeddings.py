@@ -13,7 +13,7 @@ from adapters.sqlite.rows import FACTS, Row, facts_of, list_json, micros, option
 from adapters.sqlite.session import Session
 from domain.memory import MemoryId
 from domain.namespace import Namespace
-from domain.ports import Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
+from domain.ports import Behind, Computed, Embedding, EmbeddingTask, IndexedVector, KeptStates
 from domain.vector import VECTORS, Role, TokenStates, Vector
 
 _OF_MEMORY = (
@@ -76,6 +76,10 @@ class SqliteEmbeddings:
     async def pending(self, model: str, ids: Sequence[MemoryId] | None = None, /) -> int:
         """Count missing vectors, of all memories or of these."""
         return await self._session.run(_pending, model, ids)
+
+    async def behind(self, model: str, other: str, /, *, limit: int) -> Behind:
+        """Count up to `limit` missing vectors of a model, and those of them the other has."""
+        return await self._session.run(_behind, model, other, limit)
 
     async def page(
         self, namespace: Namespace, model: str, /, *, limit: int, after: MemoryId | None = None
@@ -214,6 +218,16 @@ def _pending(connection: sqlite3.Connection, model: str, ids: Sequence[MemoryId]
             [list_json(set(ids)), model],
         )
     return int(row.fetchone()[0])
+
+
+def _behind(connection: sqlite3.Connection, model: str, other: str, limit: int) -> Behind:
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM embedding_tasks o"
+        " WHERE o.memory = t.memory AND o.role = t.role AND o.model = ?))"
+        " FROM (SELECT memory, role FROM embedding_tasks WHERE model = ? LIMIT ?) t",
+        [other, model, limit],
+    )
+    return Behind(*row.fetchone())
 
 
 def _page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,25 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_NOMEM: "there is not enough memory for the database",
     sqlite3.SQLITE_INTERRUPT: "the database operation was interrupted",
     sqlite3.SQLITE_NOLFS: "the disk cannot hold a file this large",
+}
+
+#: What SQLite says of a file that it cannot write, as the system would say it.
+_WRITING = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_NOLFS: errno.EFBIG,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
+#: What goes wrong with reading; every other error of input and output is one of writing.
+_READING = {
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
 }
 
 
@@ -48,3 +69,20 @@ def translated(path: Path) -> Iterator[None]:
         if translation is None:
             raise
         raise translation from error
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Raise what SQLite says of a file that it writes beside the store as an `OSError`.
+
+    The store is only read meanwhile, so whatever cannot be written is that file. What went wrong
+    with reading stays what it is.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        reason = _WRITING.get(code & _PRIMARY_CODE)
+        if reason is None or code in _READING:
+            raise
+        raise OSError(reason, os.strerror(reason), str(target)) from error

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from adapters.sqlite.connection import connect
-from adapters.sqlite.failures import translated
+from adapters.sqlite.failures import translated, writing
 from adapters.sqlite.migrate import APPLICATION_ID, open_writer
 from adapters.sqlite.rows import micros
 from domain.backup import StoreFacts
@@ -48,6 +48,7 @@ class SqliteSnapshots:
             connection = await asyncio.to_thread(connect, self._path)
             with closing(connection):
                 await self._copy(connection, folder / FILE, report)
+        with translated(folder / FILE), writing(folder / FILE):
             return await asyncio.to_thread(_facts, folder / FILE)
 
     async def holds_anything(self) -> bool:
@@ -99,7 +100,8 @@ class SqliteSnapshots:
             while not work.done():
                 await asyncio.wait({work}, timeout=_LOOK_SECONDS)
                 await report(min(await asyncio.to_thread(_bytes_of, target), total), total)
-            await work
+            with writing(target):
+                await work
         finally:
             # The thread uses the connection until it ends: a cancelled copy is stopped first.
             while not work.done():

@@ -81,7 +81,8 @@ def fill(
             try:
                 _check_room(plan, folder)
                 _take_turn(contestant, state, plan, first, count)
-                _look_ahead(contestant, state, shape.total, plan.fill_seconds)
+                if first + count < shape.total:
+                    _look_ahead(contestant, state, shape.total, plan.fill_seconds)
             except Failed as failure:
                 drop(contestant, f"{failure} ({_so_far(state)})")
     return progress

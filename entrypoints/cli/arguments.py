@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from entrypoints.cli.values import box, json_object, numbers, seconds
+from entrypoints.cli.values import box, header, json_object, numbers, seconds, signal, weight
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -53,7 +53,9 @@ def _add_remember(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--actor", help="who said or did it")
     command.add_argument("--session", help="the session it belongs to")
     _add_wait(command, "indexed")
-    command.add_argument("--idempotency-key", metavar="KEY", help="makes a repetition harmless")
+    command.add_argument(
+        "--idempotency-key", type=header, metavar="KEY", help="makes a repetition harmless"
+    )
     command.add_argument(
         "--no-deduplicate", action="store_true", help="store it even if it is already known"
     )
@@ -113,6 +115,25 @@ def _add_recall(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--explain", action="store_true", help="show the parts of every score")
     command.add_argument(
         "--budget-tokens", type=int, metavar="N", help="also print a context block of this size"
+    )
+    ranking = command.add_argument_group("ranking (docs/recall.md names parts and signals)")
+    judged = "have the best judged, or not; else as the namespace says"
+    ranking.add_argument("--rerank", action=argparse.BooleanOptionalAction, help=judged)
+    ranking.add_argument(
+        "--weight",
+        dest="weights",
+        type=weight,
+        action="append",
+        metavar="PART=X",
+        help="of a part of the score, such as lexical=0.6 (repeat)",
+    )
+    ranking.add_argument(
+        "--signal",
+        dest="signals",
+        type=signal,
+        action="append",
+        metavar="NAME=on|off",
+        help="whether a signal counts, such as speaker=off (repeat)",
     )
 
 
@@ -208,7 +229,7 @@ def _add_operations(commands: Commands[argparse.ArgumentParser]) -> None:
         commands, "reconcile", "operations:reconcile", "compare what is derived with the truth"
     )
     reconcile.add_argument("--check", action="store_true", help="only report, repair nothing")
-    _add(commands, "doctor", "operations:doctor", "check the installation, show the settings")
+    _add(commands, "doctor", "doctor:doctor", "check the installation, show the settings")
     _add(commands, "migrate", "migrating:migrate", "bring the schema of the store up to date")
     serve = _add(commands, "serve", "operations:serve", "serve the REST API")
     serve.add_argument("--host", help="default 127.0.0.1")

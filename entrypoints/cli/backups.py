@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entrypoints.cli.client import connected
+from entrypoints.cli.ending import ended_in_order
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.ownership import opened
 from entrypoints.cli.printing import say, show_json
-from entrypoints.cli.watching import progress, result_of
+from entrypoints.cli.watching import cancelled_with_us, progress, result_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -28,6 +29,10 @@ async def backup(options: argparse.Namespace) -> int:
     """Copy the whole store to a new folder, or verify such a copy."""
     if options.verify is not None:
         return await _verify(options)
+    return await ended_in_order(_make(options))
+
+
+async def _make(options: argparse.Namespace) -> int:
     path = options.to.absolute()
     if options.settings.url is not None and options.data is None:
         raise Failure("a backup is made where the data is: run soma backup there, without --url")
@@ -36,7 +41,8 @@ async def backup(options: argparse.Namespace) -> int:
     else:
         async with connected(options) as api:
             job = await api.send("POST", "/v1/maintenance/backup", repeatable=False, to=str(path))
-            result = await result_of(api, job)
+            async with cancelled_with_us(api, job):
+                result = await result_of(api, job)
     _show(options, result, "backed up")
     return 0
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from domain.errors import ConfigurationError
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.ownership import Directory, opened
 
@@ -176,21 +177,22 @@ class _translated:
         if isinstance(error, httpx.TimeoutException):
             raise Failure("the server did not answer in time") from error
         if isinstance(error, httpx.ConnectError):
-            raise Failure(
-                f"cannot reach {error.request.url.copy_with(path='/')}: {error}"
-            ) from error
-        if isinstance(error, httpx.TransportError):
-            raise Failure(f"the connection to the server broke: {error!r}") from error
+            url = error.request.url
+            raise Failure(f"cannot reach {url.scheme}://{url.netloc.decode()}: {error}") from error
+        # Nothing of what the others say: they may quote what was sent, the key among it.
+        if isinstance(error, httpx.RequestError):
+            raise Failure(f"the connection to the server broke ({type(error).__name__})") from error
+        if isinstance(error, httpx.InvalidURL):
+            raise Failure("the request is too long, or no request at all") from error
+        if isinstance(error, UnicodeEncodeError):
+            raise Failure("what was given is not UTF-8 text") from error
 
 
 def _checked_url(url: str) -> httpx.URL:
     try:
-        parsed = httpx.URL(url)
+        return httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise Failure(f"--url {url!r}: {error}") from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise Failure(f"--url {url!r} must look like http://127.0.0.1:8420")
-    return parsed
+        raise ConfigurationError(f"--url (SOMA_URL): {error}") from error
 
 
 def _present(parameters: Mapping[str, object]) -> httpx.QueryParams:

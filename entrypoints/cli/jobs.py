@@ -46,7 +46,7 @@ async def _list(options: argparse.Namespace) -> int:
 
 async def _show(options: argparse.Namespace) -> int:
     async with connected(options) as api:
-        job = await api.get(f"/v1/jobs/{quote(options.id, safe='')}")
+        job = await api.get(f"/v1/jobs/{_segment(options.id)}")
     if options.json:
         show_json(job)
     else:
@@ -56,7 +56,7 @@ async def _show(options: argparse.Namespace) -> int:
 
 async def _cancel(options: argparse.Namespace) -> int:
     async with connected(options) as api:
-        job = await api.send("DELETE", f"/v1/jobs/{quote(options.id, safe='')}")
+        job = await api.send("DELETE", f"/v1/jobs/{_segment(options.id)}")
     if options.json:
         show_json(job)
     elif job["finished_at"] is None:
@@ -64,6 +64,10 @@ async def _cancel(options: argparse.Namespace) -> int:
     else:
         say(f"{job['kind']} {job['id']}: {job['state']}")
     return 0
+
+
+def _segment(id: str) -> str:
+    return quote(id, safe="", errors="replace")
 
 
 def _state(job: Json) -> str:

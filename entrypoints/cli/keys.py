@@ -22,7 +22,7 @@ async def create(options: argparse.Namespace) -> int:
     if options.namespace is not None:
         body["namespace"] = options.namespace
     if options.ttl is not None:
-        body["expires_at"] = (datetime.now(UTC) + timedelta(seconds=options.ttl)).isoformat()
+        body["expires_at"] = _after(options.ttl).isoformat()
     async with connected(options) as api:
         answer = await api.send("POST", "/v1/keys", body=body, repeatable=False)
         if options.json:
@@ -63,6 +63,13 @@ async def revoke(options: argparse.Namespace) -> int:
         else:
             say(f"revoked {options.id}")
     return 0
+
+
+def _after(seconds: float) -> datetime:
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise Failure("--ttl: is too large") from error
 
 
 def _row(key: Json, now: datetime) -> list[str]:

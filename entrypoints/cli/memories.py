@@ -89,8 +89,10 @@ async def revise(options: argparse.Namespace) -> int:
 async def recall(options: argparse.Namespace) -> int:
     """Find memories and show why they were found."""
     body = _given(
-        options, [*FILTERS, "min_relevance", "where", "box", "expand", "budget_tokens", "k"]
+        options,
+        [*FILTERS, "min_relevance", "where", "box", "expand", "budget_tokens", "k", "rerank"],
     )
+    body |= {name: dict(pairs) for name, pairs in _given(options, ["weights", "signals"]).items()}
     body["query"] = await _text_or_input(options.query)
     body |= namespace_of(options)
     body["include_expired"] = options.include_expired

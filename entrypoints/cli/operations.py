@@ -1,4 +1,4 @@
-"""The commands for whoever runs Soma: stats, reindex, reconcile, doctor, serve."""
+"""The commands for whoever runs Soma: stats, reindex, reconcile, serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from domain.errors import DataDirectoryBusy
 from entrypoints.cli.client import Json, connected
 from entrypoints.cli.ownership import opened
-from entrypoints.cli.printing import note, say, show_fields, show_json, show_table
+from entrypoints.cli.printing import announce, note, say, show_json, show_table
 from entrypoints.cli.watching import result_of
 
 PAGE = 1000
@@ -65,24 +65,6 @@ async def reconcile(options: argparse.Namespace) -> int:
         else:
             say("everything agrees")
     return 1 if findings and options.check else 0
-
-
-async def doctor(options: argparse.Namespace) -> int:
-    """Check the installation; 1 when something is not as it must be."""
-    async with connected(options) as api:
-        answer = await api.get("/v1/doctor")
-        checks = answer["checks"]
-        if options.json:
-            show_json(answer)
-        else:
-            rows = [("ok" if c["ok"] else "BAD", c["name"], c["detail"]) for c in checks]
-            show_table(("", "check", "detail"), rows)
-            say()
-            show_fields(answer["settings"])
-    bad = [check["name"] for check in checks if not check["ok"]]
-    if bad:
-        note(f"not well: {', '.join(bad)}")
-    return 1 if bad else 0
 
 
 async def serve(options: argparse.Namespace) -> int:
@@ -185,12 +167,12 @@ async def replay_dead_letters(options: argparse.Namespace) -> int:
 
 
 def _announce(url: str) -> None:
-    print(f"Soma listens on {url} (OpenAPI: {url}/schema)", flush=True)
+    announce(f"Soma listens on {url} (OpenAPI: {url}/schema)")
 
 
 def _announce_grpc(address: str) -> None:
-    print(f"Soma listens on {address} (gRPC, soma.v1.MemoryService)", flush=True)
+    announce(f"Soma listens on {address} (gRPC, soma.v1.MemoryService)")
 
 
 def _announce_worker(url: str) -> None:
-    print(f"the worker works; health and metrics: {url}", flush=True)
+    announce(f"the worker works; health and metrics: {url}")

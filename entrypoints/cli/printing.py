@@ -8,10 +8,27 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from entrypoints.cli.failure import OutputLost
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SPACE = re.compile(r"\s+")
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Tell what is wrong with standard output from everything else that cannot be written.
+
+    A reader that has seen enough is nobody to tell.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputLost(f"standard output cannot be written: {error.strerror}") from error
 
 
 def safe(text: str) -> str:
@@ -24,15 +41,23 @@ def one_line(text: str) -> str:
     return safe(_SPACE.sub(" ", text)).strip()
 
 
+@written()
 def show_json(answer: Mapping[str, object]) -> None:
     """Print an answer of the API: indented on a terminal, one line in a pipe."""
     text = json.dumps(answer, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
     print(_STEERING.sub(_escape_json, text))
 
 
+@written()
 def say(text: str = "") -> None:
     """Print one line for a person."""
     print(safe(text))
+
+
+@written()
+def announce(text: str) -> None:
+    """Print a line that somebody waits for."""
+    print(text, flush=True)
 
 
 def note(text: str) -> None:
@@ -40,6 +65,7 @@ def note(text: str) -> None:
     print(safe(text), file=sys.stderr)
 
 
+@written()
 def show_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], *, below: Collection[str] = ()
 ) -> None:
@@ -74,6 +100,7 @@ def show_table(
     Console().print(table)
 
 
+@written()
 def show_fields(fields: Mapping[str, object]) -> None:
     """Print one thing, a field on each line; fields without a value are left out."""
     shown = {name: value for name, value in fields.items() if value not in (None, "", [], {})}

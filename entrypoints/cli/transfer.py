@@ -17,7 +17,7 @@ from entrypoints.cli.client import Api, connected
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.memories import namespace_of
 from entrypoints.cli.partial import Kept, kept_of
-from entrypoints.cli.printing import note, safe, say, show_json
+from entrypoints.cli.printing import note, safe, say, show_json, written
 from entrypoints.cli.watching import progress
 
 if TYPE_CHECKING:
@@ -152,6 +152,6 @@ def _source(name: str) -> Iterator[tuple[IO[bytes], int | None]]:
 def _output() -> Callable[[bytes], object]:
     """Return what writes to standard output: as it is, but harmless on a terminal."""
     if not sys.stdout.isatty():
-        return sys.stdout.buffer.write
+        return written()(sys.stdout.buffer.write)
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    return lambda chunk: sys.stdout.write(safe(decoder.decode(chunk)))
+    return written()(lambda chunk: sys.stdout.write(safe(decoder.decode(chunk))))

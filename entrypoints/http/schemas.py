@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from domain.draft import KEEP, Changes, Draft, Keep, NewLink, Wait
 from domain.errors import InvalidInput
-from domain.memory import Kind, MemoryId, Source
+from domain.memory import NESTING_MAX, Kind, MemoryId, Source
 from domain.namespace import Namespace, NamespacePolicy
 from entrypoints.http import shapes
 from entrypoints.http.shapes import shaped
@@ -39,7 +39,11 @@ Content = Annotated[
     shaped(shapes.NOT_BLANK, "the text to remember", examples=["Alice prefers e-mail to calls."]),
 ]
 Payload = Annotated[
-    dict[str, object], Meta(description="free JSON", examples=[{"channel": "chat", "turn": 7}])
+    dict[str, object],
+    Meta(
+        description=f"free JSON, at most {NESTING_MAX} levels deep",
+        examples=[{"channel": "chat", "turn": 7}],
+    ),
 ]
 Tags = Annotated[list[str], shaped(shapes.TAGS, "at most 64", examples=[["preference", "contact"]])]
 Coordinate = Annotated[

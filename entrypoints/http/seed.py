@@ -15,7 +15,7 @@ from application.permits import Operation
 from domain.draft import Draft, Remembered
 from domain.errors import InvalidInput
 from domain.filter import parse_where
-from domain.memory import Kind
+from domain.memory import NESTING_MAX, Kind, is_nested_deeper, nested_too_deeply
 from domain.namespace import Namespace
 from domain.recall import RecallAnswer, RecallQuery
 from entrypoints.http import shapes
@@ -110,6 +110,8 @@ def _text(payload: dict[str, object]) -> str:
         value = payload.get(key)
         if isinstance(value, str) and value.strip():
             return value
+    if is_nested_deeper(payload, NESTING_MAX):
+        raise nested_too_deeply("payload")
     return json.dumps(payload, ensure_ascii=False, sort_keys=True)
 
 

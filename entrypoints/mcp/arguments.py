@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
+
+from domain.memory import NESTING_MAX
 
 Namespace = Annotated[
     str,
@@ -20,6 +22,10 @@ Id = Annotated[str, Meta(description="a memory's id, as other tools return it", 
 Time = Annotated[datetime, Meta(tz=True)]
 Tags = Annotated[list[str], Meta(max_length=64)]
 Kind = Literal["episodic", "semantic", "procedural"]
+FreeJson = Annotated[
+    dict[str, Any],
+    Meta(description=f"free JSON to filter by later, at most {NESTING_MAX} levels deep"),
+]
 Budget = Annotated[
     int,
     Meta(ge=50, le=100_000, description="about how many tokens the answer may take; default 1500"),
@@ -56,9 +62,7 @@ class RememberArguments(Arguments):
         | None
     ) = None
     tags: Tags | None = None
-    payload: Annotated[dict[str, Any], Meta(description="free JSON to filter by later")] | None = (
-        None
-    )
+    payload: FreeJson | None = None
     occurred_at: (
         Annotated[Time, Meta(description="when it happened, RFC 3339 with an offset")] | None
     ) = None
@@ -75,10 +79,16 @@ class RecallArguments(Arguments):
 
     query: Annotated[str, Meta(description="a question or statement in plain words", min_length=1)]
     namespace: Namespace | None = None
-    scope: Annotated[
-        Literal["exact", "subtree"],
-        Meta(description="subtree: this namespace and everything below it"),
-    ] = "exact"
+    scope: (
+        Annotated[
+            Literal["exact", "subtree"],
+            Meta(
+                description="subtree: this namespace and everything below it. Left out: exact, "
+                "but for a caller who has one subtree and names no namespace all of it"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     k: Annotated[int, Meta(ge=1, le=1000, description="at most this many memories")] = 8
     kinds: list[Kind] = field(default_factory=list)
     tags: Annotated[Tags, Meta(description="all of these")] = field(default_factory=list)
@@ -129,7 +139,7 @@ class LinkArguments(Arguments):
         ),
     ] = "related"
     weight: Annotated[float, Meta(gt=0, description="strength; 1 is usual")] = 1.0
-    properties: dict[str, Any] = field(default_factory=dict)
+    properties: FreeJson = field(default_factory=dict)
 
 
 class ExploreArguments(Arguments):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+    from application.access import Admission
     from entrypoints.mcp.rest import Rest
 
 BASE_URL = "http://localhost"
@@ -90,14 +91,16 @@ class McpDoor:
 
         assert context.request is not None
         scope = context.request.scope
+        admission: Admission = scope[ADMISSION]
         transport = httpx.ASGITransport(
-            _admitted(self._app, scope[ADMISSION]),  # type: ignore[arg-type]
+            _admitted(self._app, admission),  # type: ignore[arg-type]
             client=scope.get("client") or ("", 0),
         )
         return Rest(
             httpx.AsyncClient(
                 transport=transport, base_url=BASE_URL, timeout=TIMEOUT, trust_env=False
-            )
+            ),
+            is_bound=admission.principal.within is not None,
         )
 
     async def close(self) -> None:

@@ -24,8 +24,10 @@ class Refused(Exception):
 class Rest:
     """Calls over any httpx client: the socket of a data directory, a server, or this process."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, is_bound: bool = False) -> None:
+        """`is_bound`: the caller is known to have a subtree, and nothing beyond it."""
         self._http = http
+        self.is_bound = is_bound
 
     async def get(self, path: str, **parameters: object) -> Json:
         """Read; parameters that are None are left out."""

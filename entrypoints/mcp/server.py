@@ -11,6 +11,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from domain.errors import InvalidInput
+from entrypoints.mcp.forms import cut
 from entrypoints.mcp.rest import Refused, Rest
 from entrypoints.mcp.tools import TOOLS, Tool
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
 NAME = "soma"
+#: A refusal names its field, and a model may have made up any name.
+REFUSAL_TOKENS = 250
 INSTRUCTIONS = (
     "Long-term memory. Recall before answering what may depend on earlier conversations; remember "
     "what will matter again, one statement at a time; forget what is wrong or unwanted."
@@ -48,7 +51,7 @@ def create_server(version: str, rest_of: RestOf, *, namespace: str | None = None
         given = dict(params.arguments or {})
         if namespace is not None and "namespace" in tool.arguments.__struct_fields__:
             given.setdefault("namespace", namespace)
-        return await _called(tool, rest_of(context), given)
+        return await result_of(tool, rest_of(context), given)
 
     return Server(
         NAME,
@@ -60,12 +63,14 @@ def create_server(version: str, rest_of: RestOf, *, namespace: str | None = None
     )
 
 
-async def _called(tool: Tool, rest: Rest, given: dict[str, Any]) -> types.CallToolResult:
+async def result_of(tool: Tool, rest: Rest, given: dict[str, Any]) -> types.CallToolResult:
+    """Call a tool; what it refuses is a result too."""
     try:
         result, text = await tool(rest, given)
     except (InvalidInput, Refused) as error:
+        said = cut(f"refused: {error}", REFUSAL_TOKENS)
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=f"refused: {error}")], is_error=True
+            content=[types.TextContent(type="text", text=said)], is_error=True
         )
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)],

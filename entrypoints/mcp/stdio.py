@@ -13,6 +13,7 @@ from mcp.server.stdio import stdio_server
 from entrypoints.cli.client import http_client
 from entrypoints.mcp.rest import Rest
 from entrypoints.mcp.server import create_server
+from entrypoints.mcp.unread import Readable
 from entrypoints.version import version_text
 
 
@@ -26,7 +27,8 @@ async def serve_stdio(options: argparse.Namespace) -> None:
         try:
             with _cancelled_by_signals():
                 async with stdio_server() as (incoming, outgoing):
-                    await server.run(incoming, outgoing, server.create_initialization_options())
+                    readable = Readable(incoming, outgoing)
+                    await server.run(readable, outgoing, server.create_initialization_options())
         finally:
             warming.cancel()
             with contextlib.suppress(asyncio.CancelledError):

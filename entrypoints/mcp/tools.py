@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from application.permits import Operation
+from domain.memory import NESTING_MAX, is_nested_deeper, nested_too_deeply
 from entrypoints.decoding import decoded
 from entrypoints.mcp import forms, results
 from entrypoints.mcp.arguments import (
@@ -23,7 +24,11 @@ from entrypoints.mcp.arguments import (
     RememberArguments,
     StatsArguments,
 )
+from entrypoints.mcp.fitting import Room, alone, fitting, shortened, whole_or_nothing
 from entrypoints.mcp.rest import Json, Rest
+
+#: What `remember` says of a memory beside what became of it: the model knows the rest.
+ECHO_TOKENS = 200
 
 Said = tuple[msgspec.Struct, str]
 Run = Callable[[Rest, Any], Awaitable[Said]]
@@ -47,6 +52,9 @@ class Tool:
         """Run it; raise `InvalidInput` for arguments that are none, `Refused` by the memory."""
         # Through JSON, so that times and numbers are read as REST reads them. Not msgspec's: it
         # would write NaN as null, and what is refused elsewhere would be absent here.
+        for name, value in given.items():
+            if is_nested_deeper(value, NESTING_MAX):
+                raise nested_too_deeply(name)
         arguments = decoded(json.dumps(given), self.arguments)
         return await self.run(rest, arguments)
 
@@ -57,31 +65,41 @@ async def _remember(rest: Rest, given: RememberArguments) -> Said:
     if source:
         body["source"] = source
     stored = _read(await rest.ask("/v1/memories", body), results.Remembered)
+    stored.memory = alone(stored.memory.identified(), ECHO_TOKENS)
     verb = "already known as" if stored.deduplicated else "remembered as"
     return stored, f"{verb} {stored.memory.id}: {forms.cut(stored.memory.content, 50)}"
 
 
 async def _recall(rest: Rest, given: RecallArguments) -> Said:
     body = msgspec.to_builtins(given)
-    budget = body.pop("budget_tokens", given.budget_tokens)
+    body.pop("budget_tokens", None)
     body["k"] = given.k
+    if rest.is_bound and given.namespace is None:
+        # A model has not chosen the root of its key, and what it stored may lie anywhere below.
+        body.setdefault("scope", "subtree")
     recalled = _read(await rest.ask("/v1/recall", body), results.Recalled)
-    lines = forms.fitting(forms.recalled_lines(recalled), budget)
-    recalled.omitted = len(recalled.hits) - len(lines)
-    recalled.hits = recalled.hits[: len(lines)]
     if not recalled.hits:
         return recalled, "nothing is remembered about that"
-    title = f"{len(lines)} memories, best first:"
-    if recalled.degraded:
-        title = f"{title} (not asked: {', '.join(recalled.degraded)})"
-    return recalled, forms.listed(title, lines, recalled.omitted)
+    asked = f" (not asked: {', '.join(recalled.degraded)})" if recalled.degraded else ""
+    count = len(recalled.hits)
+    frame = {"hits": [], "omitted": count, "degraded": recalled.degraded}
+    room = Room.within(given.budget_tokens, frame, _best_first(count, asked))
+    shown = fitting(recalled.hits, room, forms.hit_line, shortened)
+    recalled.omitted = count - len(shown.items)
+    recalled.hits = shown.items
+    title = _best_first(len(shown.items), asked)
+    return recalled, forms.listed(title, shown.lines, recalled.omitted)
+
+
+def _best_first(count: int, asked: str) -> str:
+    return f"{count} memories, best first:{asked}"
 
 
 async def _get(rest: Rest, given: GetArguments) -> Said:
     known_at = None if given.known_at is None else given.known_at.isoformat()
     found = await rest.get(f"/v1/memories/{_part(given.id)}", known_at=known_at)
-    memory = _read(found, results.FoundMemory)
-    return memory, forms.cut(forms.described(memory), given.budget_tokens)
+    memory = alone(_read(found, results.FoundMemory), given.budget_tokens)
+    return memory, forms.described(memory)
 
 
 async def _forget(rest: Rest, given: ForgetArguments) -> Said:
@@ -93,33 +111,46 @@ async def _forget(rest: Rest, given: ForgetArguments) -> Said:
 async def _link(rest: Rest, given: LinkArguments) -> Said:
     body = {name: getattr(given, name) for name in given.__struct_fields__}
     link = _read(await rest.ask("/v1/links", body), results.FoundLink)
-    return link, f"linked: {link.source} -{link.type}-> {link.target}"
+    # Its properties were just given.
+    said = f"linked: {link.source} -{link.type}-> {link.target}"
+    return link.identified(), said
 
 
 async def _explore(rest: Rest, given: ExploreArguments) -> Said:
     if given.to is not None:
-        found = await rest.get("/v1/paths", source=given.id, target=given.to, type=given.type)
-        explored = results.Explored(
-            path=_read(found["memories"], list[results.FoundMemory]),
-            links=_read(found["links"], list[results.FoundLink]),
-        )
-    else:
-        found = await rest.get(
-            f"/v1/memories/{_part(given.id)}/neighbors",
-            type=given.type,
-            direction=given.direction,
-            depth=given.depth,
-            limit=given.limit,
-        )
-        explored = results.Explored(neighbors=_read(found["items"], list[results.Neighbor]))
-    lines = forms.fitting(forms.explored_lines(explored), given.budget_tokens)
-    explored.omitted = max(len(explored.neighbors), len(explored.path)) - len(lines)
-    explored.neighbors = explored.neighbors[: len(lines)]
-    explored.path = explored.path[: len(lines)]
-    if not lines:
-        return explored, "nothing is linked to it"
-    title = "the path:" if given.to is not None else "linked, nearest first:"
-    return explored, forms.listed(title, lines, explored.omitted)
+        return await _path(rest, given, given.to)
+    found = await rest.get(
+        f"/v1/memories/{_part(given.id)}/neighbors",
+        type=given.type,
+        direction=given.direction,
+        depth=given.depth,
+        limit=given.limit,
+    )
+    near = _read(found["items"], list[results.Neighbor])
+    if not near:
+        return results.Explored(), "nothing is linked to it"
+    title = "linked, nearest first:"
+    room = Room.within(given.budget_tokens, {"neighbors": [], "omitted": len(near)}, title)
+    shown = fitting(near, room, forms.neighbor_line, shortened)
+    explored = results.Explored(neighbors=shown.items, omitted=len(near) - len(shown.items))
+    return explored, forms.listed(title, shown.lines, explored.omitted)
+
+
+async def _path(rest: Rest, given: ExploreArguments, to: str) -> Said:
+    found = await rest.get("/v1/paths", source=given.id, target=to, type=given.type)
+    memories = _read(found["memories"], list[results.FoundMemory])
+    links = _read(found["links"], list[results.FoundLink])
+    title = "the path:"
+    frame = {"path": [], "links": [], "omitted": len(memories)}
+    room = Room.within(given.budget_tokens, frame, title)
+    steps = [results.Step(*pair) for pair in zip(memories, [None, *links], strict=True)]
+    shown = fitting(steps, room, forms.step_line, shortened)
+    explored = results.Explored(
+        path=[step.memory for step in shown.items],
+        links=[step.link for step in shown.items if step.link],
+        omitted=len(steps) - len(shown.items),
+    )
+    return explored, forms.listed(title, shown.lines, explored.omitted)
 
 
 async def _stats(rest: Rest, given: StatsArguments) -> Said:
@@ -128,12 +159,16 @@ async def _stats(rest: Rest, given: StatsArguments) -> Said:
         namespaces=_read(found["items"], list[results.NamespaceCounts]),
         more=found["next_cursor"] is not None,
     )
-    lines = forms.fitting(forms.stats_lines(stats), given.budget_tokens)
-    stats.omitted = len(stats.namespaces) - len(lines)
-    stats.namespaces = stats.namespaces[: len(lines)]
-    if not lines:
+    count = len(stats.namespaces)
+    if not count:
         return stats, "nothing is remembered yet"
-    return stats, forms.listed("namespaces:", lines, stats.omitted)
+    title = "namespaces:"
+    frame = {"namespaces": [], "more": stats.more, "omitted": count}
+    room = Room.within(given.budget_tokens, frame, title)
+    shown = fitting(stats.namespaces, room, forms.counts_line, whole_or_nothing)
+    stats.omitted = count - len(shown.items)
+    stats.namespaces = shown.items
+    return stats, forms.listed(title, shown.lines, stats.omitted)
 
 
 def _read(answer: object, wanted: type[Any]) -> Any:
@@ -179,7 +214,10 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="get",
         title="Get a memory",
-        description="Show one memory by its id, in full, as it is or as it was known at a time.",
+        description=(
+            "Show one memory by its id, in full as far as the budget allows, as it is or as it was "
+            "known at a time."
+        ),
         arguments=GetArguments,
         result=results.FoundMemory,
         operations=(Operation.SHOW,),

@@ -11,6 +11,7 @@ from domain.memory import Memory, MemoryId
 from domain.namespace import Namespace
 from domain.ports import (
     GIVEN,
+    Behind,
     CanonicalStore,
     Embedding,
     EmbeddingTask,
@@ -107,6 +108,25 @@ async def test_stores_a_vector_and_forgets_its_task(store: CanonicalStore) -> No
         assert await tx.embeddings.of([memory.id], "other") == []
         (stats,) = await tx.namespaces.stats(exactly(), limit=1)
     assert stats.pending_vectors == 1
+
+
+async def test_says_how_far_a_model_is_behind_another(store: CanonicalStore) -> None:
+    memories = [a_memory() for _ in range(3)]
+    await stored(store, *memories)
+    tasks = [a_task(memory) for memory in memories]
+    async with store.writing() as tx:
+        assert await tx.embeddings.behind("next", MODEL, limit=9) == Behind(0, 0)
+        await tx.embeddings.queue(tasks, model="next", lease_until=None)
+        await tx.embeddings.queue(tasks[:1], model=MODEL, lease_until=LEASE)
+        context = a_task(memories[1], Role.CONTEXT)
+        await tx.embeddings.queue([context], model=MODEL, lease_until=None)
+
+        assert await tx.embeddings.behind("next", MODEL, limit=9) == Behind(3, 2)
+        assert await tx.embeddings.behind(MODEL, "next", limit=9) == Behind(2, 1)
+        assert (await tx.embeddings.behind("next", MODEL, limit=2)).missing == 2
+
+        await tx.embeddings.store([an_embedding(memories[0], a_vector(), model="next")])
+        assert await tx.embeddings.behind("next", MODEL, limit=9) == Behind(2, 2)
 
 
 async def test_stores_only_for_the_live_version(store: CanonicalStore) -> None:

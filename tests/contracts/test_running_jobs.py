@@ -328,6 +328,20 @@ async def test_a_process_that_stops_hands_its_job_back(workers: Workers) -> None
     assert await workers.one(after, owner="b")() == 1
 
 
+async def test_a_process_that_stops_ends_a_job_whose_end_was_asked_for(workers: Workers) -> None:
+    work = Held()
+    id = await workers.start()
+    running = asyncio.create_task(workers.one(work)())
+    await work.running.wait()
+    await workers.cancel(id)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert (await workers.show(id)).state is JobState.CANCELLED
+
+
 async def test_whoever_waits_for_a_job_runs_it_and_hears_its_errors(workers: Workers) -> None:
     work = Counting()
     run = workers.one(work)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+import resource
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -301,3 +303,34 @@ async def test_a_copy_of_a_newer_schema_is_refused(
         facts = await postgres_place(url).snapshots.write(tmp_path, report=unreported)
         with pytest.raises(DataDirectoryNewer):
             await put(postgres_place(url), tmp_path, replace(facts, schema_version=9999))
+
+
+async def test_a_folder_that_cannot_be_written_is_no_fault_of_the_store(
+    places: tuple[Place, Place], tmp_path: Path
+) -> None:
+    """What is raised names no part of the store, and is not taken for an outage that passes."""
+    full, _ = places
+    async with full.opened() as store, store.writing() as tx:
+        await tx.feed.lock([HOME])
+        await add(tx, *(a_memory(token_hex(1000)) for _ in range(200)))
+    folder = tmp_path / "copy"
+    folder.mkdir()
+
+    with pytest.raises(OSError, match=r"Input/output|too large"), no_file_over(65536):
+        await full.snapshots.write(folder, report=unreported)
+
+    again = tmp_path / "again"
+    again.mkdir()
+    facts = await full.snapshots.write(again, report=unreported)
+    assert facts.counts["memories"] == 204
+
+
+@contextmanager
+def no_file_over(bytes: int) -> Iterator[None]:
+    """Let every write fail that makes a file larger, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

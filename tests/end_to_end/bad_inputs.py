@@ -11,6 +11,7 @@ from typing import Any
 
 from domain import errors
 from domain.errors import SomaError
+from domain.memory import NESTING_MAX
 
 ID = "01999999-0000-7000-8000-000000000000"
 OTHER = "01999999-1111-7111-8111-111111111111"
@@ -42,8 +43,21 @@ class BadInput:
     error: type[SomaError] = errors.InvalidInput
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Return an object with lists and objects inside one another, itself being the first."""
+    inside: object = 1
+    for level in range(levels - 1):
+        inside = {"a": inside} if level % 2 else [inside]
+    return {"a": inside}
+
+
 def _remember(name: str, at: str, doors: frozenset[str] = EVERY, /, **arguments: Any) -> BadInput:
     return BadInput(name, "remember", {"content": "x", **arguments}, at, doors)
+
+
+def negated(levels: int) -> dict[str, Any]:
+    """Return a condition inside so many others."""
+    return {"not": negated(levels - 1)} if levels > 1 else {"a": 1}
 
 
 def _recall(name: str, at: str, doors: frozenset[str] = EVERY, /, **arguments: Any) -> BadInput:
@@ -74,6 +88,10 @@ BAD_INPUTS = (
     _remember("NUL in a key of a payload", "payload", payload={"\x00": 1}),
     _remember("a lone surrogate in a payload", "payload.a", NOT_SENT, payload={"a": "\ud800"}),
     _remember("NaN in a payload", "payload.a", NOT_SENT, payload={"a": float("nan")}),
+    _remember("a payload nested too deeply", "payload", payload=nested(NESTING_MAX + 1)),
+    _remember(
+        "a payload nested deeper than most programs read", "payload", PROGRAMS, payload=nested(300)
+    ),
     _remember("a payload that is a list", "payload", JSON, payload=[]),
     _remember("an empty tag", "tags[1]", tags=["ok", ""]),
     _remember("too long a tag", "tags[0]", tags=["t" * 129]),
@@ -172,6 +190,7 @@ BAD_INPUTS = (
     _recall("an empty tag in a filter", "tags[0]", tags=[""]),
     _recall("too long a tag in a filter", "tags_any[1]", tags_any=["a", "t" * 129]),
     _recall("an empty condition", "where", where={}),
+    _recall("conditions nested too deeply", f"where{'.not' * 8}", where=negated(9)),
     _recall("an unknown operator", "where.a.like", where={"a": {"like": "b"}}),
     _recall("an operator in vain", "where.a.in", where={"a": {"in": []}}),
     _recall("a crooked box", "box.max", NOT_MCP, box={"min": [1.0], "max": [0.0]}),
@@ -201,6 +220,7 @@ BAD_INPUTS = (
     _link("no weight", "weight", weight=0.0),
     _link("NaN for a weight", "weight", NOT_SENT, weight=float("nan")),
     _link("NUL in a property", "properties", PROGRAMS, properties={"a": "\x00"}),
+    _link("properties nested too deeply", "properties", properties=nested(NESTING_MAX + 1)),
     _neighbors("no hops", "depth", depth=0),
     _neighbors("too far", "depth", depth=9),
     _neighbors("a negative limit", "limit", limit=-1),

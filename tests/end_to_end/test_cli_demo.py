@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import resource
 from pathlib import Path
 
 import httpx
@@ -14,13 +14,20 @@ from entrypoints.cli.failure import Failure
 from tests.end_to_end.cli_process import Soma
 
 
+def seconds_of_children() -> float:
+    """Return how long processors have worked for the processes started here that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_demo_tells_the_whole_story_in_time_and_leaves_nothing_behind(tmp_path: Path) -> None:
     soma = Soma(tmp_path, embedder="bge-small")
-    began = time.monotonic()
+    before = seconds_of_children()
 
     shown = soma.out("demo")
 
-    assert time.monotonic() - began < 20
+    # It never waits, so this is what it takes where nothing else runs.
+    assert seconds_of_children() - before < 10
     for step in ("Remembered 30 turns", "? What kind of dog", "Corrected", "Forgotten", "A path"):
         assert step in shown
     assert list(tmp_path.iterdir()) == []

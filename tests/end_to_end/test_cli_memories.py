@@ -110,6 +110,20 @@ def test_recall_takes_filters_scopes_and_a_token_budget(served: Soma, space: str
     assert "soup" in served.json(*below, "--budget-tokens=50")["context"]
 
 
+def test_recall_takes_weights_signals_and_whether_to_judge(served: Soma, space: str) -> None:
+    served.out("remember", "the red kettle", "-n", space, "--importance=3")
+    ask = ("recall", "kettle", "-n", space, "--no-rerank")
+
+    [plain] = served.json(*ask)["hits"]
+    [louder] = served.json(*ask, "--weight=lexical=0.6", "--weight=importance=0.9")["hits"]
+    [without] = served.json(*ask, "--signal=importance=off", "--signal=recency=on")["hits"]
+
+    assert louder["parts"]["lexical"] == pytest.approx(plain["parts"]["lexical"] * 2)
+    assert louder["parts"]["importance"] > plain["parts"]["importance"] > 0
+    assert not without["parts"].get("importance")
+    assert without["parts"]["lexical"] == plain["parts"]["lexical"]
+
+
 def test_a_correction_hides_the_old_fact_but_not_from_as_of(served: Soma, space: str) -> None:
     old = served.out("remember", "the key is under the mat", "-n", space).strip()
     revised = served.json("revise", old, "--valid-to=2026-01-01T00:00:00Z")
@@ -220,9 +234,13 @@ def test_doctor_exits_1_when_a_check_fails_and_shows_the_settings(served: Soma) 
     [
         (("get", NOBODY), f"no memory {NOBODY}"),
         (("get", "../../healthz"), "no memory"),
-        (("recall", "x", "--namespace=a//b"), "namespace"),
         (("recall", "x", "-k", "0"), "k"),
         (("recall", "x", "--as-of=yesterday"), "as_of"),
+        (("recall", "x", "--rerank"), "rerank: no reranker is configured"),
+        (("recall", "x", "--weight=taste=1"), "weights.taste: is not one of lexical"),
+        (("recall", "x", "--weight=lexical=-1"), "weights.lexical: must be a number from 0"),
+        (("recall", "x", "--weight=lexical=nan"), "weights.lexical"),
+        (("recall", "x", "--signal=taste=on"), "signals.taste: is not one of"),
         (("recall", "x", '--where={"a": {"like": "%"}}'), "where.a.like"),
         (("remember", "x", "--importance=nan"), "importance"),
         (("remember", "x", "--valid-from=2026-01-01T00:00:00"), "valid_from"),
@@ -230,7 +248,6 @@ def test_doctor_exits_1_when_a_check_fails_and_shows_the_settings(served: Soma) 
         (("remember", "\udcff"), "content"),
         (("list", "--limit=1001"), "limit"),
         (("import", "no-such-file"), "cannot read no-such-file"),
-        (("stats", "--url=ftp://x"), "--url"),
         (("stats", "--url=http://127.0.0.1:9"), "cannot reach http://127.0.0.1:9"),
     ],
 )
@@ -247,6 +264,9 @@ def test_a_refusal_is_one_line_that_names_the_reason(
         ("remeber", "x"),
         ("remember", "x", "--payload=[1]"),
         ("remember", "x", "--ttl=soon"),
+        ("remember", "x", "--idempotency-key=clé"),
+        ("recall", "x", "--weight=lexical"),
+        ("recall", "x", "--signal=speaker=maybe"),
         ("recall", "x", "--data=a", "--url=http://b"),
         ("link", "a"),
     ],

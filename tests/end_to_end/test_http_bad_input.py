@@ -46,7 +46,11 @@ BAD_BODIES: list[tuple[str, str, str]] = [
     ("/v1/memories", '{"content": "x", "tags": ["ok", ""]}', "tags[1]"),
     ("/v1/memories", '{"content": "x", "payload": []}', "payload"),
     ("/v1/memories", '{"content": "x", "payload": {"a": "\\u0000"}}', "payload"),
-    ("/v1/memories", '{"content": "x", "payload": ' + '{"a":' * 9999 + "1" + "}" * 9999 + "}", ""),
+    (
+        "/v1/memories",
+        '{"content": "x", "payload": ' + '{"a":' * 9999 + "1" + "}" * 9999 + "}",
+        "payload",
+    ),
     ("/v1/memories", '{"content": "x", "coordinate": []}', "coordinate"),
     ("/v1/memories", '{"content": "x", "coordinate": [1, null]}', "coordinate[1]"),
     ("/v1/memories", '{"content": "x", "namespace": "a//b"}', "namespace"),

@@ -6,9 +6,11 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jsonschema
+import msgspec
 import pytest
 
 from entrypoints.mcp.tools import TOOLS
@@ -92,6 +94,7 @@ async def test_results_keep_to_the_schema_and_the_budget(tmp_path: Path) -> None
     jsonschema.validate(recalled, schemas["recall"] or {})
     jsonschema.validate(stats, schemas["stats"] or {})
     assert len(text.encode()) <= 300 * 4
+    assert len(msgspec.json.encode(recalled)) <= 300 * 4
     assert recalled["hits"]
     assert recalled["omitted"] == 12 - len(recalled["hits"])
     assert f"{recalled['omitted']} more" in text
@@ -226,6 +229,42 @@ async def test_a_bound_key_sees_its_own_subtree_and_nothing_else(mcp_url: str) -
     assert foreign.is_error
     assert unknown.is_error
     assert [counts["path"] for counts in stats["namespaces"]] == ["acme/bob"]
+
+
+async def test_without_a_namespace_a_bound_key_recalls_and_counts_all_of_its_subtree(
+    mcp_url: str,
+) -> None:
+    async with httpx.AsyncClient(base_url=mcp_url, headers=LET_IN) as http:
+        made = await http.post(
+            "/v1/keys", json={"name": "team", "permission": "write", "namespace": "acme/team"}
+        )
+        for place in ("acme/team/alice", "acme/team/bob/phone", "acme/teams"):
+            memory = {"content": f"The anchor of {place}.", "namespace": place}
+            assert (await http.post("/v1/memories", json=memory)).is_success
+    key = {"authorization": f"Bearer {made.json()['token']}"}
+
+    async with over_http(mcp_url, key) as client:
+        everywhere = await called(client, "recall", query="anchor")
+        exact = await called(client, "recall", query="anchor", scope="exact")
+        named = await called(client, "recall", query="anchor", namespace="acme/team")
+        stats = await called(client, "stats")
+
+    assert _places(everywhere) == ["acme/team/alice", "acme/team/bob/phone"]
+    assert _places(exact) == _places(named) == []
+    assert [counts["path"] for counts in stats["namespaces"]] == _places(everywhere)
+
+
+async def test_without_a_namespace_a_free_key_recalls_the_default_one_alone(mcp_url: str) -> None:
+    async with over_http(mcp_url, LET_IN) as client:
+        for place in ("default", "default/below"):
+            await called(client, "remember", content=f"The rudder of {place}.", namespace=place)
+        found = await called(client, "recall", query="rudder")
+
+    assert _places(found) == ["default"]
+
+
+def _places(recalled: dict[str, Any]) -> list[str]:
+    return sorted(hit["memory"]["namespace"] for hit in recalled["hits"])
 
 
 def test_a_web_page_cannot_reach_a_server_without_keys(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from container import Container, build, running
+from domain.context_block import token_estimate
 from domain.draft import Changes, Draft, NewLink, Remembered, Wait
 from domain.errors import (
     DimensionMismatch,
@@ -22,7 +23,6 @@ from domain.errors import (
 from domain.filter import Filter, parse_box, parse_where
 from domain.memory import Kind, MemoryId, Source
 from domain.namespace import DEFAULT_NAMESPACE, Namespace, NamespacePolicy, Scope, ScopeKind
-from domain.ranking import token_estimate
 from domain.recall import RecallAnswer, RecallQuery
 from domain.vector import EmbeddingModel, Vector
 from tests.end_to_end.embedded import (

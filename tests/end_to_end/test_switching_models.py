@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dependency_injector import providers
 
 from adapters.openai_embedder import OpenaiEmbedder
-from application import switching
-from application.models import ModelState
+from application import indexing, switching
+from application.models import ModelState, requeue
 from container import Container, build, running
 from domain.draft import Changes, Draft, Wait
 from domain.errors import DimensionMismatch, EmbedderUnavailable, InvalidInput
@@ -21,7 +23,14 @@ from domain.namespace import DEFAULT_NAMESPACE, Scope
 from domain.ports import IndexedVector
 from domain.recall import RecallAnswer, RecallQuery
 from domain.vector import MODEL_SETTING
-from tests.contracts.embedding_server import Asked, embedding_server, status
+from tests.contracts.embedding_server import (
+    Asked,
+    Behaviour,
+    Handler,
+    embedding_server,
+    status,
+    well,
+)
 from tests.end_to_end.embedded import (
     ACTOR,
     DIMENSION,
@@ -127,6 +136,16 @@ async def expect_by_meaning(soma: Container, content: str) -> None:
     assert answer.hits[0].parts["semantic"] > 0
 
 
+def held_until(event: threading.Event) -> Behaviour:
+    """Answer well, but not before an event."""
+
+    def behave(handler: Handler, texts: list[str]) -> None:
+        event.wait()
+        well(handler, texts)
+
+    return behave
+
+
 def new_model(soma: Container) -> str:
     (other,) = soma.models().others
     id: str = other.model.id
@@ -137,8 +156,11 @@ def new_model(soma: Container) -> str:
 
 
 async def test_every_recall_finds_by_meaning_before_during_and_after_the_change(
-    place: dict[str, object], elsewhere: dict[str, object]
+    place: dict[str, object], elsewhere: dict[str, object], server: Asked
 ) -> None:
+    # However quickly the other model is filled: not before there were recalls in the middle.
+    recalled = threading.Event()
+    server.behaviours = [held_until(recalled)]
     async with opened({**place, **elsewhere}, clock := Clock()) as soma:
         texts = [f"thing{n} lies in drawer{n}" for n in range(150)]
         await soma.remember_batch()([Draft(content=text) for text in texts], actor=ACTOR)
@@ -150,6 +172,7 @@ async def test_every_recall_finds_by_meaning_before_during_and_after_the_change(
                 for text in texts[::30]:
                     await expect_by_meaning(soma, text)
                 seen.add((await state_of(soma)).filled)
+                recalled.set()
 
         async def writes() -> None:
             for number in range(1000):
@@ -180,6 +203,57 @@ async def test_every_recall_finds_by_meaning_before_during_and_after_the_change(
         assert await soma.store().check() == []
         for text in texts[::10]:
             await expect_by_meaning(soma, text)
+
+
+@pytest.mark.parametrize("wait", [Wait.INDEXED, Wait.STORED])
+async def test_the_change_does_not_wait_for_a_pause_in_which_nobody_writes(
+    place: dict[str, object],
+    elsewhere: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    wait: Wait,
+) -> None:
+    quiet = {"background_embedding": False}
+    async with opened({**place, **elsewhere, **quiet}) as soma:
+        await remember(soma, "red kettle")
+        await soma.reindex()("openai")
+        await settled(soma)
+        written: list[str] = []
+
+        async def write() -> None:
+            written.append(f"item{len(written)} hangs on hook{len(written)}")
+            await soma.remember()(Draft(content=written[-1]), wait=wait, actor=ACTOR)
+
+        async def requeue_and_write(*given: Any) -> None:
+            await requeue(*given)
+            await write()
+
+        # Between the last look at what is missing and the switch somebody has always written.
+        monkeypatch.setattr(switching, "requeue", requeue_and_write)
+        await write()
+        await soma.switch_model()()
+
+        assert (await state_of(soma)).active == new_model(soma)
+        assert len(written) == 2
+        if wait is Wait.STORED:
+            await settled(soma)
+        for content in ["red kettle", *written]:
+            await expect_by_meaning(soma, content)
+
+
+async def test_what_is_computed_after_the_change_began_is_computed_for_both_models(
+    place: dict[str, object], elsewhere: dict[str, object]
+) -> None:
+    quiet = {"background_embedding": False}
+    async with opened({**place, **elsewhere, **quiet}) as soma:
+        await soma.reindex()("openai")
+        await soma.remember()(Draft(content="red kettle"), wait=Wait.STORED, actor=ACTOR)
+
+        # One vector is asked for, of the model that answers: the other is never behind it.
+        assert await soma.indexer().drain(limit=1) == 1
+
+        assert len(await vectors_of(soma, "small")) == 1
+        assert len(await vectors_of(soma, new_model(soma))) == 1
+        assert await soma.pending()() == 0
 
 
 async def test_given_vectors_belong_to_the_model_that_answers(
@@ -242,16 +316,42 @@ async def test_a_model_that_does_not_answer_holds_up_nothing(
     async with opened({**place, **elsewhere, **quiet}, clock := Clock()) as soma:
         await remember(soma, "red kettle")
         await soma.reindex()("openai")
-        server.behaviours = [status(401)]
+        server.behaviours = [status(401), status(401)]
         with pytest.raises(EmbedderUnavailable):
             await settled(soma)
 
         await remember(soma, "blue canoe")
+        assert server.behaviours == []
         await soma.switch_model()()
 
         assert (await state_of(soma)).active == "small"
         await expect_by_meaning(soma, "blue canoe")
         clock.pass_by(minutes=5)
+        await settled(soma)
+        await soma.switch_model()()
+        assert (await state_of(soma)).active == new_model(soma)
+
+
+async def test_a_model_that_is_silent_is_not_waited_for_beyond_the_bound(
+    place: dict[str, object],
+    elsewhere: dict[str, object],
+    server: Asked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indexing, "NEXT_SECONDS", 0.05)
+    quiet = {"background_embedding": False}
+    async with opened({**place, **elsewhere, **quiet}) as soma:
+        await soma.reindex()("openai")
+        speaking = threading.Event()
+        # As many as there could be, for the bound may be over before the first is sent.
+        server.behaviours = [held_until(speaking)] * 10
+
+        await remember(soma, "blue canoe")
+
+        await soma.switch_model()()
+        assert (await state_of(soma)).active == "small"
+        await expect_by_meaning(soma, "blue canoe")
+        speaking.set()
         await settled(soma)
         await soma.switch_model()()
         assert (await state_of(soma)).active == new_model(soma)

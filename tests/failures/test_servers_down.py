@@ -12,6 +12,7 @@ from tests.failures.story import (
     check,
     check_projections,
     contents_of,
+    converge,
     going_on,
     has_converged,
     recall,
@@ -99,7 +100,7 @@ def test_kafka_down_keeps_events_in_the_outbox(
     installation: Installation, story: Story, how: str
 ) -> None:
     use(installation, story, "before")
-    until(lambda: has_converged(installation.worker), "everything is relayed")
+    converge(installation.worker)
 
     installation.cluster.kafka.fail(how)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,6 +32,8 @@ from tests.failures.story import (
 from tests.servers.proxy import Mode, Proxy
 
 BUSY_SECONDS = 0.7
+BATCHES_PER_LIFE = 15
+BATCH = 10
 
 
 @pytest.mark.parametrize("how", ["kill", "pause"])
@@ -57,18 +61,30 @@ def test_workers_killed_again_and_again_lose_no_progress(
     installation: Installation, story: Story
 ) -> None:
     worker = installation.processes["worker"]
+    # Not as much as can be stored while workers start: how long that takes says how busy the
+    # machine is, and the busier it is the less the last worker can take up in the end.
+    allowed = threading.Semaphore(0)
 
     def store(turn: int) -> None:
-        assert story.store_batch(installation.one, [f"{turn}/{number}" for number in range(10)])
+        if allowed.acquire(blocking=False):
+            batch = [f"{turn}/{number}" for number in range(BATCH)]
+            assert story.store_batch(installation.one, batch)
 
     with going_on(store):
-        for _ in range(4):
-            time.sleep(BUSY_SECONDS)  # the load is the point
+        for life in range(4):
+            allowed.release(BATCHES_PER_LIFE)
+            some = (life * BATCHES_PER_LIFE + 5) * BATCH
+            until(partial(holds, story, some), "there is something to do")
             worker.kill()
             worker.start()
 
     check_projections(installation.one, installation.worker)
     check(installation.two, story)
+
+
+def holds(story: Story, count: int) -> bool:
+    """Tell whether so many memories are stored."""
+    return len(story.live) >= count
 
 
 def test_two_workers_share_the_work_in_order(installation: Installation, story: Story) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.context_block import context_block, token_estimate
 from domain.errors import InvalidInput
 from domain.memory import Kind, Memory, MemoryId, Source
 from domain.namespace import DEFAULT_NAMESPACE
@@ -18,13 +19,11 @@ from domain.ranking import (
     WEIGHTS,
     Candidate,
     Tuning,
-    context_block,
     diversify,
     fuse,
     listen,
     ordered,
     relevance,
-    token_estimate,
     tuned,
     weigh,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.environment import SECRETS, Settings, load_settings, masked, variable
+from adapters.environment import KEYS, SECRETS, Settings, load_settings, masked, variable
 from domain.errors import ConfigurationError
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -105,9 +105,15 @@ def test_secrets_are_never_shown() -> None:
         ({"SOMA_EMBEDDER_TIMEOUT_SECONDS": "0"}, "SOMA_EMBEDDER_TIMEOUT_SECONDS: expected"),
         (
             {"SOMA_REDIS_URL": "redis://host"},
-            "redis_url (SOMA_REDIS_URL) needs postgres_url (SOMA_POSTGRES_URL)",
+            "SOMA_REDIS_URL needs SOMA_POSTGRES_URL",
         ),
         ({"SOMA_REDIS_URL": "host:6379"}, "SOMA_REDIS_URL: expected `str` matching regex"),
+        ({"SOMA_NAMESPACE": "a//b"}, "SOMA_NAMESPACE: '' is not a segment"),
+        ({"SOMA_URL": "ftp://x"}, "SOMA_URL: must look like http://127.0.0.1:8420, not 'ftp://x'"),
+        ({"SOMA_URL": "http://host:70000"}, "SOMA_URL: must look like"),
+        ({"SOMA_URL": "http://[::1"}, "SOMA_URL: must look like"),
+        ({"SOMA_URL": "http://host/?a=b"}, "SOMA_URL: must look like"),
+        ({"SOMA_POSTGRES_URL": "postgres://host:port/x"}, "SOMA_POSTGRES_URL: is not a URL of"),
     ],
 )
 def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: str) -> None:
@@ -138,7 +144,7 @@ def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: 
     ],
 )
 def test_refuses_sites_that_no_browser_names_like_that(origins: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^cors_origins \(SOMA_CORS_ORIGINS\): expected"):
+    with pytest.raises(ConfigurationError, match="^SOMA_CORS_ORIGINS: expected scheme://host"):
         load_settings({"SOMA_CORS_ORIGINS": origins})
 
 
@@ -158,7 +164,7 @@ def test_takes_sites_as_browsers_name_them() -> None:
         ('port = "8420"', "soma.toml: port: expected `int`, got `str`"),
         ("port = ", "soma.toml: is not TOML"),
         ("data_dir = 1", "soma.toml: data_dir: expected a path"),
-        ('kafka_servers = "host:9092"', "kafka_servers (SOMA_KAFKA_SERVERS) needs postgres_url"),
+        ('kafka_servers = "host:9092"', "soma.toml: kafka_servers needs SOMA_POSTGRES_URL"),
     ],
 )
 def test_refuses_a_file_with_mistakes(tmp_path: Path, text: str, sentence: str) -> None:
@@ -168,6 +174,60 @@ def test_refuses_a_file_with_mistakes(tmp_path: Path, text: str, sentence: str) 
         load_settings({})
 
     assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "hint"),
+    [
+        ("SOMA_FOO", ""),
+        ("SOMA_HOSTS_ALLOWED", ""),
+        ("SOMA_DATADIR", " (did you mean SOMA_DATA_DIR?)"),
+        ("SOMA_POSTGRESQL_URL", " (did you mean SOMA_POSTGRES_URL?)"),
+    ],
+)
+def test_only_a_close_name_is_suggested(unknown: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load_settings({unknown: "1"})
+
+    assert f"{unknown}: there is no such setting{hint}" == str(refusal.value)
+
+
+@pytest.mark.parametrize("name", sorted(KEYS))
+def test_a_key_loses_the_line_end_that_came_along(name: str) -> None:
+    settings = load_settings({variable(name): " \tsoma_x\r\n"})
+
+    assert "soma_x" == getattr(settings, name)
+
+
+@pytest.mark.parametrize("key", ["clé☃", "soma\rx", "soma\x00", "soma\x7f"])
+def test_a_key_that_no_header_takes_is_refused_and_not_shown(key: str) -> None:
+    for environ, given, name in (
+        ({"SOMA_KEY": key}, {}, "SOMA_KEY"),
+        ({}, {"key": key}, "--key"),
+    ):
+        with pytest.raises(ConfigurationError) as refusal:
+            load_settings(environ, given, options={"key": "--key"})
+
+        assert f"{name}: expected printable ASCII characters only" == str(refusal.value)
+
+
+def test_a_refused_url_is_shown_without_its_password() -> None:
+    for name in ("SOMA_URL", "SOMA_QDRANT_URL"):
+        with pytest.raises(ConfigurationError) as refusal:
+            load_settings({name: "ftp://me:s3cret@host"})
+
+        assert str(refusal.value).startswith(f"{name}: ")
+        assert "s3cret" not in str(refusal.value)
+
+
+def test_what_excludes_each_other_is_called_what_it_was_called(tmp_path: Path) -> None:
+    (tmp_path / "soma.toml").write_text('postgres_url = "postgresql://host/x"')
+    here, options = {"data_dir": tmp_path}, {"data_dir": "--data"}
+
+    with pytest.raises(ConfigurationError, match=r"^--data names .* soma\.toml: postgres_url is"):
+        load_settings({}, here, options=options)
+    with pytest.raises(ConfigurationError, match=r"^--data names .* but SOMA_POSTGRES_URL is"):
+        load_settings({"SOMA_POSTGRES_URL": "postgresql://host/x"}, here, options=options)
 
 
 def test_refuses_an_unknown_override() -> None:
