@@ -110,6 +110,7 @@ from application.retrying import Retried
 from application.revise import Revise
 from application.running_jobs import RunJobs
 from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
+from application.seats import Seats
 from application.show import History, ListMemories, Show
 from application.switching import OpenModel, SwitchModel
 from application.together import RememberTogether, by_namespaces, one_lane
@@ -867,6 +868,11 @@ class Container(containers.DeclarativeContainer):
         rates=providers.Callable(_rates, settings),
         bootstrap_key=settings.provided.bootstrap_key,
         now=now,
+    )
+    seats = providers.Singleton(
+        Seats,
+        reading_max=settings.provided.requests_reading_max,
+        writing_max=settings.provided.requests_writing_max,
     )
     create_key = providers.Factory(
         CreateKey,

@@ -49,7 +49,10 @@ class Rates:
 
 
 class Failures:
-    """Counts keys that did not work by address; who has shown too many is not looked up."""
+    """Counts keys that did not work by address; who has shown too many is told to wait.
+
+    Keys that work are let in from everywhere: behind a proxy all callers have one address.
+    """
 
     def __init__(
         self, limiter: RateLimiter, elapsed: Callable[[], float], limit: int, window_seconds: float
@@ -60,18 +63,13 @@ class Failures:
         self._window_seconds = window_seconds
         self._blocked: OrderedDict[str, float] = OrderedDict()
 
-    def refuse_blocked(self, address: str | None) -> None:
-        """Raise `RateLimited` for an address with too many failures in the last window."""
-        if address is None or address not in self._blocked:
-            return
-        left = self._blocked[address] - self._elapsed()
-        if left > 0:
-            raise self._refusal(left)
-
     async def note(self, address: str | None) -> None:
         """Count a failure; raise `RateLimited` when it is one too many."""
         if address is None or not self._limit:
             return
+        left = self._blocked.get(address, 0.0) - self._elapsed()
+        if left > 0:
+            raise self._refusal(left)
         allowance = await self._limiter.take(
             f"denied:{address}", limit=self._limit, window_seconds=self._window_seconds
         )
@@ -132,7 +130,10 @@ class Access:
             if peer.is_local:
                 return OWNER
             raise AccessDenied
-        principal = await self._known(token, peer) if token else None
+        if not token:
+            # No guess, so not counted: browsers ask like this for any page (preflights).
+            raise AccessDenied
+        principal = await self._known(token)
         if principal is None:
             await self.failures.note(peer.address)
             raise AccessDenied
@@ -150,7 +151,7 @@ class Access:
         """Tell whether callers without the owner's socket need a key."""
         return self.bootstrap_key is not None or await self.keyring.exist()
 
-    async def _known(self, token: str, peer: Peer) -> Principal | None:
+    async def _known(self, token: str) -> Principal | None:
         if len(token) > TOKEN_LENGTH_MAX:
             return None
         if self.bootstrap_key is not None and hmac.compare_digest(
@@ -158,8 +159,6 @@ class Access:
             self.bootstrap_key.encode("utf-8", "surrogatepass"),
         ):
             return BOOTSTRAP
-        if not self.keyring.knows(token):
-            self.failures.refuse_blocked(peer.address)
         stored = await self.keyring.checked(token)
         at = self.now()
         if stored is None or not stored.key.works_at(at):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path as FilePath
 from typing import TypeVar
 
+from application.lasting import while_confirmed
 from application.maintain import Check
 from application.permits import Operation, permit
 from application.transferring import LinesAfter
@@ -28,6 +30,9 @@ T = TypeVar("T")
 
 #: How often a stream asks whether its key still works: the answer is known without a statement.
 CONFIRMED_EVERY = 100
+#: How often a stream that may wait for long asks: with what the keyring keeps, less than 5 s. All
+#: streams of a key together cost the statement by which the keyring knows it anew.
+CONFIRMED_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +270,11 @@ class Guarded:
         """Follow a change feed until the key ends."""
         self.require(Operation.WATCH, namespace)
         feed = self.use_cases.watch(namespace, after=after, within=self.principal.within)
-        return self._while_admitted(feed, every=1)
+        return while_confirmed(
+            feed,
+            partial(self.use_cases.confirm, self.principal),
+            every_seconds=CONFIRMED_SECONDS,
+        )
 
     def export(
         self, scope: Scope, *, vectors: bool = False, after: str | None = None

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from domain.access import ApiKey
 from domain.ports import CanonicalStore, StoredKey
 
+T = TypeVar("T")
+
 #: A revocation is known to every replica after this long; 5 s are promised.
 FRESH_SECONDS = 3.0
 KEYS_MAX = 10_000
+#: How many ids that name no key are remembered, and how many ids that this process has not seen
+#: as a key are looked up at a time: whoever makes ids up gets no more of the store than that.
+STRANGERS_MAX = 10_000
+STRANGERS_AT_ONCE = 4
 SECRET_SETTING = "key_secret"  # noqa: S105  (the name of it)
 PREFIX = "soma"
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A key, or that there is none, and until when that may be relied on."""
+    """A key, and until when it may be relied on."""
 
-    stored: StoredKey | None
+    stored: StoredKey
     until: float
 
 
@@ -48,21 +56,46 @@ class Keyring:
         self._new_secret = new_secret
         self._secret = configured_secret
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        # Apart from the keys, which ids that somebody makes up must not push out.
+        self._strangers: OrderedDict[str, float] = OrderedDict()
+        self._stranger_asks = asyncio.Semaphore(STRANGERS_AT_ONCE)
         self._exist = False
         self._none_until = float("-inf")
 
     async def find(self, id: str) -> StoredKey | None:
         """Return a key as it was at most three seconds ago."""
         seen = self._seen.get(id)
-        if seen is not None and self._elapsed() < seen.until:
+        if seen is None:
+            return await self._find_stranger(id)
+        if self._elapsed() < seen.until:
             return seen.stored
+        return await self._ask(id)
+
+    async def _find_stranger(self, id: str) -> StoredKey | None:
+        """Look for an id that was no key so far: a few at a time, and none twice in a moment."""
+        if self._is_strange(id):
+            return None
+        async with self._stranger_asks:
+            # Others may have asked about the same id while this one waited.
+            seen = self._seen.get(id)
+            if seen is not None and self._elapsed() < seen.until:
+                return seen.stored
+            return None if self._is_strange(id) else await self._ask(id)
+
+    def _is_strange(self, id: str) -> bool:
+        return self._elapsed() < self._strangers.get(id, float("-inf"))
+
+    async def _ask(self, id: str) -> StoredKey | None:
         asked_at = self._elapsed()
         async with self._store.reading() as tx:
             stored = await tx.keys.find(id)
-        self._seen[id] = _Seen(stored, asked_at + FRESH_SECONDS)
-        self._seen.move_to_end(id)
-        if len(self._seen) > KEYS_MAX:
-            self._seen.popitem(last=False)
+        until = asked_at + FRESH_SECONDS
+        if stored is None:
+            self._seen.pop(id, None)
+            _keep(self._strangers, id, until, STRANGERS_MAX)
+        else:
+            self._strangers.pop(id, None)
+            _keep(self._seen, id, _Seen(stored, until), KEYS_MAX)
         return stored
 
     async def exist(self) -> bool:
@@ -90,14 +123,10 @@ class Keyring:
         message = token.encode("utf-8", "surrogatepass")
         return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
-    def knows(self, token: str) -> bool:
-        """Tell whether the store need not be asked about this token."""
-        seen = self._seen.get(id_of(token) or "")
-        return seen is not None and self._elapsed() < seen.until
-
     def changed(self, id: str) -> None:
         """Ask anew about a key that this process has changed or made."""
         self._seen.pop(id, None)
+        self._strangers.pop(id, None)
         self._none_until = float("-inf")
 
     async def _kept_secret(self) -> str:
@@ -139,6 +168,14 @@ class KeyUsage:
             self._used = {**gathered, **self._used}
             raise
         return 0
+
+
+def _keep(kept: OrderedDict[str, T], id: str, value: T, limit: int) -> None:
+    """Note the latest; the one that was noted longest ago leaves."""
+    kept[id] = value
+    kept.move_to_end(id)
+    if len(kept) > limit:
+        kept.popitem(last=False)
 
 
 def token_of(id: str, secret: str) -> str:

@@ -18,6 +18,8 @@ SomaError
 │   └── StoreNotEmpty            a restore would replace what is there
 ├── AccessDenied                 no valid key
 ├── TooLarge                     a configured limit is exceeded
+├── TooSlow                      the request's body did not arrive in time
+├── CallerGone                   whoever asked hung up before the body was there
 ├── Unavailable                  something outside does not answer
 │   ├── Overloaded               too many requests at once: nothing was begun
 │   ├── StoreUnavailable
@@ -213,6 +215,17 @@ class TooLarge(SomaError):
         """Return the same refusal, seen from the enclosed object."""
         field = self.field.removeprefix(f"{prefix}.")
         return TooLarge(field, limit=self.limit, unit=self.unit)
+
+
+class TooSlow(SomaError):
+    """The body of a request, or the next piece of it, did not arrive in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"body: did not arrive within {seconds:g} seconds")
+
+
+class CallerGone(SomaError):
+    """The caller hung up before the body of the request was there: nobody hears the answer."""
 
 
 class Unavailable(SomaError):

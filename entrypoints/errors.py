@@ -59,6 +59,11 @@ OUTCOMES: dict[type[SomaError], Outcome] = {
     errors.VersionConflict: Outcome(412, "The memory has changed", "version-conflict", "ABORTED"),
     errors.LockLost: Outcome(409, "Another worker took the job over", "lock-lost", "ABORTED"),
     errors.TooLarge: Outcome(413, "Larger than the limit", "too-large", "INVALID_ARGUMENT"),
+    errors.TooSlow: Outcome(
+        408, "The request did not arrive in time", "too-slow", "DEADLINE_EXCEEDED"
+    ),
+    # 499 is nginx's number for it; no answer is sent, it is what counts and lines say.
+    errors.CallerGone: Outcome(499, "The caller hung up", "caller-gone", "CANCELLED"),
     errors.Unavailable: Outcome(503, "Temporarily unavailable", "unavailable", "UNAVAILABLE"),
     errors.StoreUnavailable: Outcome(
         503, "The store does not answer", "store-unavailable", "UNAVAILABLE"

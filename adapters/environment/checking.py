@@ -11,6 +11,10 @@ from domain.namespace import parse_namespace
 
 _PRINTABLE = re.compile(r"[ -~]+")
 _PORT_MAX = 65535
+#: What browsers send as `Origin`: in small letters, without a path; `*` and `null` name nobody.
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+)
 
 
 def cleaned(name: str, value: object) -> object:
@@ -26,6 +30,8 @@ def objection(name: str, value: object) -> str | None:
         return None if _PRINTABLE.fullmatch(value) else "expected printable ASCII characters only"
     if name == "url":
         return None if _is_http(value) else "must look like http://127.0.0.1:8420"
+    if name == "cors_origins":
+        return _no_origins(value)
     if name == "namespace":
         return _no_namespace(value)
     if name == "postgres_url":
@@ -45,6 +51,12 @@ def _is_http(url: str) -> bool:
         and (port is None or port <= _PORT_MAX)
         and not (parts.query or parts.fragment or re.search(r"\s", url))
     )
+
+
+def _no_origins(sites: str) -> str | None:
+    if all(_ORIGIN.fullmatch(site.strip()) for site in sites.split(",")):
+        return None
+    return "expected scheme://host[:port] as browsers send it, several separated by commas"
 
 
 def _is_postgres(url: str) -> bool:

@@ -19,6 +19,7 @@ _Bytes = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Timeout = Annotated[float, msgspec.Meta(gt=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Secret = Annotated[str, msgspec.Meta(min_length=16)]
 _PostgresUrl = Annotated[str, msgspec.Meta(pattern="^postgres(ql)?://")]
 _RedisUrl = Annotated[str, msgspec.Meta(pattern=r"^((rediss?(\+cluster)?)|unix)://")]
 _HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+[^\s?#]*$")]
@@ -84,8 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grpc_cert_file: Path | None = None
     grpc_key_file: Path | None = None
     grpc_client_ca_file: Path | None = None
-    bootstrap_key: _Text | None = None
-    key_secret: Annotated[str, msgspec.Meta(min_length=16)] | None = None
+    bootstrap_key: _Secret | None = None
+    key_secret: _Secret | None = None
     rate_limit_window_seconds: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 60.0
     rate_limit_read: Annotated[int, msgspec.Meta(ge=0)] = 6000
     rate_limit_write: Annotated[int, msgspec.Meta(ge=0)] = 6000
@@ -116,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     content_bytes_max: _Count = 64 * 1024
     payload_bytes_max: _Count = 256 * 1024
     body_bytes_max: _Count = 32 * 1024 * 1024
+    body_timeout_seconds: _Timeout = 30.0
     requests_reading_max: _Count = 256
     requests_writing_max: _Count = 128
     import_line_bytes_max: _Count = 4 * 1024 * 1024
@@ -137,6 +139,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def profile(self) -> str:
         """Which backends are wired together; it follows from what is set."""
         return "embedded" if self.postgres_url is None else "server"
+
+    @property
+    def cors_sites(self) -> list[str]:
+        """The web sites whose pages may call."""
+        return [site.strip() for site in self.cors_origins.split(",")] if self.cors_origins else []
 
     @property
     def store_folder(self) -> Path | None:

@@ -153,10 +153,14 @@ class Spans:
         )
 
     def grpc_interceptors(self) -> list[Any]:
-        """Return the official interceptor of gRPC's asyncio server."""
-        from opentelemetry.instrumentation.grpc import aio_server_interceptor
+        """Return the official interceptor of gRPC's asyncio server.
 
-        return [aio_server_interceptor(self._provider)]  # type: ignore[no-untyped-call]
+        Health is left out: it is asked by machines, and its Watch is of a form that it cannot wrap.
+        """
+        from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
+
+        traced = filters.negate(filters.health_check())
+        return [aio_server_interceptor(self._provider, traced)]  # type: ignore[no-untyped-call]
 
     def produced(self, producer: Any) -> Any:
         """Return a Kafka producer whose messages continue the trace in their headers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
@@ -13,9 +13,10 @@ from urllib.parse import unquote
 
 from application.access import Access, Peer
 from application.guarded import Guarded
-from application.permits import Operation
+from application.permits import RULES, Operation
+from application.seats import Kind, Seat, Seats
 from application.tracing import traced
-from domain.access import Principal
+from domain.access import Permission, Principal
 from domain.errors import SomaError
 from entrypoints.credentials import API_KEY, AUTHORIZATION, is_loopback, token_of
 from entrypoints.errors import outcome_of
@@ -52,39 +53,43 @@ class _Ending:
 
 
 class Gate:
-    """Answers calls on behalf of who makes them."""
+    """Answers calls on behalf of who makes them, as many at a time as there is room for."""
 
     def __init__(
-        self, access: Access, guarded: Callable[[Principal], Guarded], voice: Voice
+        self, access: Access, guarded: Callable[[Principal], Guarded], voice: Voice, seats: Seats
     ) -> None:
         self._access = access
         self._guarded = guarded
         self._voice = voice
+        self._seats = seats
 
     @asynccontextmanager
     async def unary(self, context: Context, operation: Operation) -> AsyncIterator[Guarded]:
         """Give what the caller may do, for as long as the call's deadline allows."""
         remaining = context.time_remaining()
         seconds = UNARY_SECONDS if remaining is None else remaining
-        async with self._answering(context, operation, seconds) as soma:
+        async with self._answering(context, operation, seconds, _kind(operation)) as soma:
             yield soma
 
     @asynccontextmanager
     async def stream(self, context: Context, operation: Operation) -> AsyncIterator[Guarded]:
         """The same for a call that may last: without a deadline it ends with its caller."""
-        async with self._answering(context, operation, context.time_remaining()) as soma:
+        async with self._answering(context, operation, context.time_remaining(), None) as soma:
             yield soma
 
     @asynccontextmanager
     async def _answering(
-        self, context: Context, operation: Operation, seconds: float | None
+        self, context: Context, operation: Operation, seconds: float | None, kind: Kind | None
     ) -> AsyncIterator[Guarded]:
         metadata = metadata_of(context)
         trace = self._voice.tracing.traceparent(metadata.get(_TRACEPARENT))
-        with traced(trace), self._told(operation) as ending:
+        with traced(trace), self._told(operation) as ending, ExitStack() as entered:
             try:
                 async with asyncio.timeout(seconds):
-                    soma = await self._admitted(context, metadata)
+                    seat = (
+                        None if kind is None else entered.enter_context(self._seats.entered(kind))
+                    )
+                    soma = await self._admitted(context, metadata, seat)
                     soma.require(operation)
                     yield soma
             except SomaError as error:
@@ -118,10 +123,19 @@ class Gate:
                     "grpc", operation=operation, code=ending.code, seconds=round(seconds, 6)
                 )
 
-    async def _admitted(self, context: Context, metadata: dict[str, str]) -> Guarded:
+    async def _admitted(
+        self, context: Context, metadata: dict[str, str], seat: Seat | None
+    ) -> Guarded:
         token = token_of(metadata.get(AUTHORIZATION), metadata.get(API_KEY))
         admission = await self._access.admit(token, _peer(_address(context.peer())))
+        if seat is not None:
+            seat.of(admission.principal.key_id)
         return self._guarded(admission.principal)
+
+
+def _kind(operation: Operation) -> Kind:
+    """Return which limit a call counts under, as REST's does."""
+    return Kind.READING if RULES[operation].permission is Permission.READ else Kind.WRITING
 
 
 def metadata_of(context: Context) -> dict[str, str]:

@@ -124,15 +124,16 @@ def _server(container: Container, stopping: asyncio.Event, watcher: object) -> g
     from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
     from entrypoints.grpc.admission import Gate, Voice
+    from entrypoints.grpc.legible import Legible
     from entrypoints.grpc.reflecting import GuardedReflection
     from entrypoints.grpc.service import MemoryService
     from entrypoints.grpc.wire.memory_pb2_grpc import add_MemoryServiceServicer_to_server
 
     settings = container.settings()
     voice = Voice(container.tallies(), container.failure_log(), container.tracing())
-    gate = Gate(container.access(), container.guarded(), voice)
+    gate = Gate(container.access(), container.guarded(), voice, container.seats())
     server = grpc.aio.server(
-        interceptors=voice.tracing.grpc_interceptors(),
+        interceptors=[*voice.tracing.grpc_interceptors(), Legible(gate)],
         options=[
             ("grpc.max_receive_message_length", settings.body_bytes_max),
             ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
@@ -147,6 +148,7 @@ def _server(container: Container, stopping: asyncio.Event, watcher: object) -> g
         stopping,
         batch_max=settings.batch_max,
         batch_bytes_max=settings.body_bytes_max,
+        batch_seconds=settings.body_timeout_seconds,
     )
     add_MemoryServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(watcher, server)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from application.permits import Operation
 from domain.draft import Draft, Wait
-from domain.errors import InvalidInput, TooLarge
+from domain.errors import InvalidInput, TooLarge, TooSlow
 from domain.events import FeedPosition
 from domain.link import Direction
 from domain.memory import MemoryId, check_time
@@ -49,12 +49,19 @@ class MemoryService(MemoryServiceServicer):
     """Soma's memory over gRPC. `stopping` ends streams that would not end by themselves."""
 
     def __init__(
-        self, gate: Gate, stopping: asyncio.Event, *, batch_max: int, batch_bytes_max: int
+        self,
+        gate: Gate,
+        stopping: asyncio.Event,
+        *,
+        batch_max: int,
+        batch_bytes_max: int,
+        batch_seconds: float,
     ) -> None:
         self._gate = gate
         self._stopping = stopping
         self._batch_max = batch_max
         self._batch_bytes_max = batch_bytes_max
+        self._batch_seconds = batch_seconds
 
     async def Store(self, request: wire.StoreRequest, context: Context) -> wire.StoreResponse:
         """Store one memory, or return the one with the same content."""
@@ -73,7 +80,7 @@ class MemoryService(MemoryServiceServicer):
     ) -> wire.StoreBatchResponse:
         """Store what the client streams in one transaction, or none of it."""
         async with self._gate.unary(context, OPERATIONS["StoreBatch"]) as soma:
-            drafts, wait = await self._collected(requests, soma.home)
+            drafts, wait = await self._in_time(requests, soma.home)
             results = await soma.remember_batch(
                 drafts, wait=wait, idempotency_key=idempotency_key(context)
             )
@@ -169,6 +176,16 @@ class MemoryService(MemoryServiceServicer):
                 async for item in items:
                     if item is not None:
                         yield writing.event_message(*item)
+
+    async def _in_time(
+        self, requests: AsyncIterator[wire.StoreBatchRequest], home: Namespace
+    ) -> tuple[list[Draft], Wait]:
+        """Read the stream; raise `TooSlow` when it takes longer than a body may."""
+        try:
+            async with asyncio.timeout(self._batch_seconds):
+                return await self._collected(requests, home)
+        except TimeoutError as error:
+            raise TooSlow(self._batch_seconds) from error
 
     async def _collected(
         self, requests: AsyncIterator[wire.StoreBatchRequest], home: Namespace

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import MethodNotAllowedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -19,6 +19,7 @@ from application.permits import Operation
 from container import Container
 from domain.errors import Forbidden
 from entrypoints.credentials import API_KEY, AUTHORIZATION, is_loopback, token_of
+from entrypoints.http.admission import seat_of
 
 ADMISSION = "soma.admission"
 _TRUSTED = "soma.trusted"
@@ -71,6 +72,9 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     if handler.opt.get(_OPEN):
         return
     guarded = await admitted(connection)
+    if connection.scope.get("method") == "OPTIONS":
+        # Litestar's own answer names only the method that it met first.
+        raise MethodNotAllowedException(headers={"Allow": ", ".join(_methods(connection))})
     operation = handler.opt.get(_OPERATION)
     if operation is None:
         raise Forbidden("nothing is known about this route")
@@ -82,6 +86,9 @@ async def admitted(connection: Connection) -> Guarded:
     state = connection.app.state
     # Only this process can put an admission into a scope: a tool calling on behalf of its caller.
     admission = admission_of(connection.scope) or await _admission(connection, state.access)
+    seat = seat_of(connection.scope)
+    if seat is not None:
+        seat.of(admission.principal.key_id)
     guarded: Guarded = state.guarded(admission.principal)
     connection.scope["auth"] = guarded
     connection.scope[ADMISSION] = admission  # type: ignore[literal-required]
@@ -114,6 +121,14 @@ def keep_gate(state: State, container: Container) -> None:
     """Give an application what `admit` needs."""
     state.access = container.access()
     state.guarded = container.guarded()
+
+
+def _methods(connection: Connection) -> list[str]:
+    """Return what may be done with the route that was asked for."""
+    place = connection.scope["path_template"]
+    found = [route.methods for route in connection.app.routes if route.path_format == place]
+    # What is no route of Litestar's speaks a protocol of its own, by POST.
+    return sorted(set().union(*found) - {"OPTIONS"}) or ["POST"]
 
 
 def _peer_of(connection: Connection) -> Peer:

@@ -1,51 +1,86 @@
-"""Refuse what would only queue: so many requests at a time, and no memory beyond."""
+"""Refuse what would only queue, and a body that does not arrive."""
 
 from __future__ import annotations
 
+import asyncio
+
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
-from domain.errors import Overloaded
+from application.seats import Kind, Seat, Seats
+from domain.errors import CallerGone, TooSlow
 
-READING, WRITING = "reading", "writing"
 #: Asked by those who watch over the process, most of all when it has too much to do.
-UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
-#: These stay open for as long as the caller listens.
+UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
+#: These seat open for as long as the caller listens.
 STREAMS = frozenset({"/v1/events"})
+#: What a tool calls for its caller counts, in this process; the request around it would be second.
+AROUND = frozenset({"/mcp"})
+#: A body of any length, as fast as it can be stored: not late as long as it goes on.
+ENDLESS = frozenset({"/v1/import"})
+_UNCOUNTED = UNWATCHED | STREAMS | AROUND
 _QUESTIONS = frozenset({"/v1/recall", "/v1/recall/batch", "/recall"})
-_READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_SEAT = "soma.seat"
 
 
 class Bounded(ASGIMiddleware):
-    """Let in at most so many requests of each class at a time; the rest is told to come again.
+    """Let in as many requests as there is room for, and none for longer than its body needs."""
 
-    A request counts from before its body is read until its answer is sent, whatever it waits for.
-    """
-
-    def __init__(self, *, reading_max: int, writing_max: int) -> None:
-        self._limits = {READING: reading_max, WRITING: writing_max}
-        #: How many are in the house, by class.
-        self.inside = {READING: 0, WRITING: 0}
+    def __init__(self, seats: Seats, *, body_seconds: float) -> None:
+        self._seats = seats
+        self._body_seconds = body_seconds
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on; raise `Overloaded` when too many are there already."""
-        kind = class_of(str(scope.get("method")), scope["path_template"])
+        method, route = str(scope.get("method")), scope["path_template"]
+        if method not in _WITHOUT_BODY:
+            receive = _in_time(receive, self._body_seconds, piecewise=route in ENDLESS)
+        kind = kind_of(method, route)
         if kind is None:
             await next_app(scope, receive, send)
             return
-        if self.inside[kind] >= self._limits[kind]:
-            raise Overloaded(f"{self._limits[kind]} {kind} requests are being answered: try again")
-        self.inside[kind] += 1
-        try:
+        with self._seats.entered(kind) as seat:
+            scope[_SEAT] = seat  # type: ignore[literal-required]
             await next_app(scope, receive, send)
-        finally:
-            self.inside[kind] -= 1
 
 
-def class_of(method: str, route: str) -> str | None:
+def kind_of(method: str, route: str) -> Kind | None:
     """Return which limit a request counts under, None where it counts under none."""
-    if route in UNCOUNTED or route in STREAMS:
+    if route in _UNCOUNTED:
         return None
-    if method in _READING_METHODS or route in _QUESTIONS:
-        return READING
-    return WRITING
+    if method in _WITHOUT_BODY or route in _QUESTIONS:
+        return Kind.READING
+    return Kind.WRITING
+
+
+def seat_of(scope: Scope) -> Seat | None:
+    """Return what a request is counted by, None when it is not."""
+    return scope.get(_SEAT)  # type: ignore[return-value]
+
+
+def _in_time(receive: Receive, seconds: float, *, piecewise: bool) -> Receive:
+    """Return `receive` as it raises `TooSlow` for a late body and `CallerGone` for a torn one.
+
+    `piecewise`: each piece has that long, else all of it together.
+    """
+    until = asyncio.get_running_loop().time() + seconds
+    is_whole = False
+
+    async def received() -> HTTPReceiveMessage:
+        nonlocal until, is_whole
+        if is_whole:
+            return await receive()  # type: ignore[return-value]
+        if piecewise:
+            until = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(until):
+                message: HTTPReceiveMessage = await receive()  # type: ignore[assignment]
+        except TimeoutError as error:
+            raise TooSlow(seconds) from error
+        if message["type"] == "http.disconnect":
+            raise CallerGone("the body broke off")
+        is_whole = not message.get("more_body", False)
+        return message
+
+    return received

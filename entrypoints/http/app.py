@@ -30,7 +30,7 @@ from entrypoints.http.document import openapi_config
 from entrypoints.http.headers import finish_headers
 from entrypoints.http.observing import Observed
 from entrypoints.http.problems import HANDLERS
-from entrypoints.http.requests import StrictRequest, only_known_parameters
+from entrypoints.http.requests import StrictRequest, only_known_parameters, only_plain_bodies
 from entrypoints.mcp.http import McpDoor, streamable
 from entrypoints.metrics.exposition import exposition
 from entrypoints.version import version_text
@@ -70,9 +70,7 @@ def create_app(container: Container) -> Litestar:
     now = container.now()
     # To count what is left to do is not free: the process that does it counts.
     exposed = partial(exposition, container, backlogs=settings.profile == "embedded")
-    bounded = Bounded(
-        reading_max=settings.requests_reading_max, writing_max=settings.requests_writing_max
-    )
+    bounded = Bounded(container.seats(), body_seconds=settings.body_timeout_seconds)
     app = Application(
         route_handlers=[
             *(Router("/v1", route_handlers=routes, tags=[tag]) for tag, routes in GROUPS),
@@ -86,10 +84,10 @@ def create_app(container: Container) -> Litestar:
             "exposed": Provide(lambda: exposed, sync_to_thread=False),
             "now": Provide(lambda: now, sync_to_thread=False),
         },
-        guards=[admit, only_known_parameters],
+        guards=[admit, only_known_parameters, only_plain_bodies],
         middleware=[tracing.served, Observed(container.tallies(), log, tracing), bounded],
         before_send=[finish_headers],
-        cors_config=_cors(settings.cors_origins),
+        cors_config=_cors(settings.cors_sites),
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=settings.body_bytes_max,
@@ -104,12 +102,12 @@ def create_app(container: Container) -> Litestar:
     return app
 
 
-def _cors(origins: str | None) -> CORSConfig | None:
-    """Let pages of these origins call, and of no other; without any there is no CORS at all."""
-    if origins is None:
+def _cors(sites: list[str]) -> CORSConfig | None:
+    """Let pages of these sites call, and of no other; without any there is no CORS at all."""
+    if not sites:
         return None
     return CORSConfig(
-        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_origins=sites,
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-Match"],
         expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],

@@ -13,7 +13,7 @@ from domain.link import Direction, Link, Neighbor, Path
 from domain.memory import MemoryId
 from entrypoints.http import shapes
 from entrypoints.http.access import needs
-from entrypoints.http.problems import documented
+from entrypoints.http.problems import BODY, documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import LinkBody
 from entrypoints.http.schemas_recall import LimitParameter
@@ -33,7 +33,9 @@ class Neighborhood:
     items: tuple[Neighbor, ...]
 
 
-@post("/links", opt=needs(Operation.CONNECT), status_code=201, responses=documented(400, 404, 413))
+@post(
+    "/links", opt=needs(Operation.CONNECT), status_code=201, responses=documented(400, 404, *BODY)
+)
 async def connect(data: JSONBody[LinkBody], soma: Soma) -> Link:
     """Link two memories, or change the link they have."""
     link: Link = await soma.connect(

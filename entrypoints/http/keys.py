@@ -14,7 +14,7 @@ from domain.draft import Page
 from domain.namespace import parse_namespace
 from entrypoints.http import shapes
 from entrypoints.http.access import needs
-from entrypoints.http.problems import documented
+from entrypoints.http.problems import BODY, documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import Body, Later
 from entrypoints.http.schemas_recall import CursorParameter, LimitParameter
@@ -42,7 +42,7 @@ class KeyBody(Body):
     expires_at: Later | None = None
 
 
-@post("/keys", status_code=201, opt=needs(Operation.CREATE_KEY), responses=documented(400, 413))
+@post("/keys", status_code=201, opt=needs(Operation.CREATE_KEY), responses=documented(400, *BODY))
 async def create_key(data: JSONBody[KeyBody], soma: Soma) -> CreatedKey:
     """Make a key. Its token is in this answer and nowhere else."""
     return await soma.create_key(

@@ -18,7 +18,7 @@ from domain.memory import Memory, MemoryId, MemoryVersion
 from domain.namespace import Scope, parse_namespace
 from entrypoints.http import shapes
 from entrypoints.http.access import needs
-from entrypoints.http.problems import documented
+from entrypoints.http.problems import BODY, documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import RememberBatchBody, RememberBody, ReviseBody
 from entrypoints.http.schemas_recall import (
@@ -60,7 +60,7 @@ class RememberedBatch:
     opt=needs(Operation.REMEMBER),
     status_code=201,
     responses={
-        **documented(400, 404, 409, 413),
+        **documented(400, 404, 409, *BODY),
         200: ResponseSpec(Remembered, description="It was known already", generate_examples=False),
     },
 )
@@ -79,7 +79,7 @@ async def remember(
     "/memories/batch",
     opt=needs(Operation.REMEMBER),
     status_code=200,
-    responses=documented(400, 404, 409, 413),
+    responses=documented(400, 404, 409, *BODY),
 )
 async def remember_batch(
     data: JSONBody[RememberBatchBody],
@@ -124,7 +124,7 @@ async def show(
 @patch(
     "/memories/{memory_id:str}",
     opt=needs(Operation.REVISE),
-    responses=documented(400, 404, 412, 413),
+    responses=documented(400, 404, 412, *BODY),
 )
 async def revise(
     memory_id: FromPath[str],

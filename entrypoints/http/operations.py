@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, Response, get, post, route
 from litestar.datastructures import State
 from litestar.exceptions import PermissionDeniedException
 from litestar.openapi import ResponseSpec
@@ -187,4 +187,9 @@ async def pending(
 
 
 ROUTES = [reconcile, reindex, backup, doctor, pending]
-ROOT_ROUTES = [healthz, readyz, metrics]
+#: For those who watch over the process without reading what it says.
+HEAD_ROUTES = [
+    route(path, http_method=["HEAD"], opt=is_open(), include_in_schema=False)(handler.fn)
+    for path, handler in (("/healthz", healthz), ("/readyz", readyz))
+]
+ROOT_ROUTES = [healthz, readyz, *HEAD_ROUTES, metrics]

@@ -9,12 +9,21 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 from msgspec import Meta
 
-from domain.errors import AccessDenied, InvalidInput, RateLimited, SomaError, TooLarge, Unavailable
+from domain.errors import (
+    AccessDenied,
+    InvalidInput,
+    RateLimited,
+    SomaError,
+    TooLarge,
+    TooSlow,
+    Unavailable,
+)
 from entrypoints.decoding import refusal
 from entrypoints.errors import outcome_of
 from entrypoints.http.headers import refusal_headers
@@ -47,6 +56,10 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: list[FieldProblem] = []
 
 
+#: How a route with a body may refuse it, whatever is in it.
+BODY = (408, 413, 415)
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """Describe problem responses in the OpenAPI document."""
     return {
@@ -68,7 +81,11 @@ def refused(_: AnyRequest, error: SomaError) -> Response[Problem]:
         fields = [FieldProblem(error.field, error.reason)]
     elif isinstance(error, TooLarge):
         fields = [FieldProblem(error.field, str(error).removeprefix(f"{error.field}: "))]
+    elif isinstance(error, TooSlow):
+        fields = [FieldProblem("body", str(error).removeprefix("body: "))]
     headers = {}
+    if isinstance(error, TooSlow):
+        headers["Connection"] = "close"  # What is left of the body is not waited for.
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, AccessDenied):
@@ -84,6 +101,9 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     """Answer what Litestar itself refuses: no such route, wrong method, bad parameter."""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return failed(request, error)
+    if isinstance(error, RequestEntityTooLarge):
+        limit = request.route_handler.resolve_request_max_body_size()
+        return refused(request, TooLarge("body", limit=limit or 0, unit="bytes"))
     phrase = HTTPStatus(error.status_code).phrase
     slug = phrase.lower().replace(" ", "-")
     if error.status_code == HTTPStatus.BAD_REQUEST:
@@ -94,7 +114,15 @@ def misdirected(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     headers = {name: str(value) for name, value in (error.headers or {}).items()}
     if not request.scope.get("path_template"):
         headers[REQUEST_ID] = request_id(request.scope)  # nobody else: it has reached no route
-    return _answer(error.status_code, slug, phrase, error.detail, headers=headers)
+    fields = _fields(error)
+    return _answer(error.status_code, slug, phrase, error.detail, fields=fields, headers=headers)
+
+
+def unsupported(field: str, message: str) -> ClientException:
+    """Return the refusal of a body that is written in a way that is not read: 415."""
+    return ClientException(
+        f"{field}: {message}", status_code=415, extra=[{"key": field, "message": message}]
+    )
 
 
 def failed(request: AnyRequest, error: Exception) -> Response[Problem]:

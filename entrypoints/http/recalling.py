@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from application.permits import Operation
 from domain.recall import RecallAnswer
 from entrypoints.http.access import needs
-from entrypoints.http.problems import documented
+from entrypoints.http.problems import BODY, documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas_recall import RecallAnswers, RecallBatchBody, RecallBody
 
@@ -18,13 +18,15 @@ from entrypoints.http.schemas_recall import RecallAnswers, RecallBatchBody, Reca
 QUESTIONS_AT_ONCE = 8
 
 
-@post("/recall", opt=needs(Operation.RECALL), status_code=200, responses=documented(400, 413))
+@post("/recall", opt=needs(Operation.RECALL), status_code=200, responses=documented(400, *BODY))
 async def recall(data: JSONBody[RecallBody], soma: Soma) -> RecallAnswer:
     """Find the memories that answer a question; every hit says why."""
     return await soma.recall(data.asked(soma.home))
 
 
-@post("/recall/batch", opt=needs(Operation.RECALL), status_code=200, responses=documented(400, 413))
+@post(
+    "/recall/batch", opt=needs(Operation.RECALL), status_code=200, responses=documented(400, *BODY)
+)
 async def recall_batch(data: JSONBody[RecallBatchBody], soma: Soma) -> RecallAnswers:
     """Answer up to 100 questions in one call."""
     queries, answers = data.asked(soma.home), list[RecallAnswer]()

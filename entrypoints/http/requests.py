@@ -21,8 +21,10 @@ from litestar.typing import FieldDefinition
 from application.guarded import Guarded
 from domain.errors import InvalidInput
 from entrypoints.decoding import decoded
+from entrypoints.http.problems import unsupported
 
 QUERY_FIELDS_MAX = 1000
+_ENCODING = "content-encoding"
 
 #: What handlers ask for by the names `soma`, `health`, `exposed` and `now`.
 Soma = NamedDependency[SkipValidation[Guarded]]
@@ -76,6 +78,15 @@ async def only_known_parameters(
         if form in _WRITTEN and not _WRITTEN[form][0].match(value):
             raise InvalidInput(name, _WRITTEN[form][1])
         seen.add(name)
+
+
+async def only_plain_bodies(
+    connection: ASGIConnection[Any, Any, Any, State], _: BaseRouteHandler
+) -> None:
+    """Refuse a compressed body, instead of reading it as if it were not."""
+    encoding = connection.headers.get(_ENCODING, "identity")
+    if encoding.strip().lower() != "identity":
+        raise unsupported(_ENCODING, "must be absent or `identity`: bodies are read as they are")
 
 
 class _Form(Enum):

@@ -21,7 +21,7 @@ from domain.recall import RecallAnswer, RecallQuery
 from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.memories import stored
-from entrypoints.http.problems import documented
+from entrypoints.http.problems import BODY, documented
 from entrypoints.http.requests import Soma
 from entrypoints.http.schemas import Body, Payload, Space, given_or
 from entrypoints.http.schemas_recall import K_DEFAULT, RecallBody
@@ -84,7 +84,7 @@ class SeedRecallBody(RecallBody):
     status_code=201,
     tags=["seed manual"],
     responses={
-        **documented(400, 413),
+        **documented(400, *BODY),
         200: ResponseSpec(Remembered, description="It was known already", generate_examples=False),
     },
 )
@@ -98,7 +98,7 @@ async def store(data: JSONBody[StoreBody], soma: Soma) -> Response[Remembered]:
     opt=needs(Operation.RECALL),
     status_code=200,
     tags=["seed manual"],
-    responses=documented(400, 413),
+    responses=documented(400, *BODY),
 )
 async def seed_recall(data: JSONBody[SeedRecallBody], soma: Soma) -> RecallAnswer:
     """Find memories (alias of POST /v1/recall)."""

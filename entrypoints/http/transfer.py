@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.exceptions import InternalServerException
 from litestar.openapi import spec
 from litestar.openapi.spec import (
     OpenAPIMediaType,
@@ -79,7 +78,7 @@ class ImportOperation(spec.Operation):
     status_code=200,
     request_max_body_size=None,
     operation_class=ImportOperation,
-    responses=documented(400, 409),
+    responses=documented(400, 408, 409, 415),
 )
 async def import_lines(
     request: Request[Any, Guarded, State],
@@ -97,18 +96,9 @@ async def import_lines(
     line_bytes_max, home = request.app.state.import_line_bytes_max, soma.home
 
     def lines(after: int, digest: str) -> AsyncIterator[ImportLine]:
-        return _import_lines(_received(request), line_bytes_max, home, after, digest)
+        return _import_lines(request.stream(), line_bytes_max, home, after, digest)
 
     return await soma.import_lines(lines, wait=wait, job=job)
-
-
-async def _received(request: Request[Any, Guarded, State]) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except InternalServerException as error:
-        # What Litestar raises when the caller hangs up: no defect of ours.
-        raise InvalidInput("body", "broke off") from error
 
 
 async def split_lines(

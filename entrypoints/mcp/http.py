@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from litestar import asgi
-from litestar.types import Receive, Scope, Send
+from litestar.datastructures import Headers
+from litestar.enums import MediaType
+from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send
 
 from application.permits import Operation
+from domain.errors import TooLarge
 from entrypoints.http.access import ADMISSION, needs
+from entrypoints.http.problems import unsupported
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -48,6 +52,10 @@ class McpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the protocol."""
+        if scope["method"] == "POST":  # type: ignore[typeddict-item]
+            # Refused here, the library would not say it as a problem.
+            _demand_json(scope)
+            receive = await _whole(scope, receive, self._body_bytes_max)
         async with self._starting:
             manager = self._manager or await self._started()
         await manager.handle_request(scope, receive, send)  # type: ignore[arg-type]
@@ -100,6 +108,35 @@ class McpDoor:
         if self._running is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._running
+
+
+def _demand_json(scope: Scope) -> None:
+    """Raise 415 for a body that does not say that it is JSON."""
+    kind = Headers.from_scope(scope).get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != MediaType.JSON:
+        raise unsupported("content-type", f"must be {MediaType.JSON.value}")
+
+
+async def _whole(scope: Scope, receive: Receive, bytes_max: int) -> Receive:
+    """Read the body; return what receives it again. Raises `TooLarge`."""
+    too_large = TooLarge("body", limit=bytes_max, unit="bytes")
+    announced = Headers.from_scope(scope).get("content-length", "")
+    if announced.isdecimal() and int(announced) > bytes_max:
+        raise too_large
+    body = bytearray()
+    more = True
+    while more:
+        message: Any = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > bytes_max:
+            raise too_large
+    pieces = [HTTPRequestEvent(type="http.request", body=bytes(body), more_body=False)]
+
+    async def again() -> HTTPReceiveMessage:
+        return pieces.pop() if pieces else await receive()  # type: ignore[return-value]
+
+    return again
 
 
 def _admitted(app: Litestar, admission: object) -> object:

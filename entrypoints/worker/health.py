@@ -10,7 +10,7 @@ from litestar.di import Provide
 
 from entrypoints.http.access import admit, keep_gate
 from entrypoints.http.headers import finish_headers
-from entrypoints.http.operations import healthz, metrics, readyz
+from entrypoints.http.operations import ROOT_ROUTES
 from entrypoints.http.problems import HANDLERS
 from entrypoints.metrics.exposition import exposition
 
@@ -22,7 +22,7 @@ def health_app(container: Container) -> Litestar:
     """Put the routes together for an opened container."""
     exposed = partial(exposition, container, backlogs=True)
     app = Litestar(
-        route_handlers=[healthz, readyz, metrics],
+        route_handlers=ROOT_ROUTES,
         dependencies={
             "health": Provide(lambda: container.diagnose().health, sync_to_thread=False),
             "exposed": Provide(lambda: exposed, sync_to_thread=False),

@@ -36,7 +36,7 @@ from tests.end_to_end.embedded import installation
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-long-bootstrap-key"
-OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+OPEN = {(method, path) for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")}
 ID = MemoryId("01999999-0000-7000-8000-000000000000")
 HERE = Namespace("acme/here")
 

@@ -48,15 +48,26 @@ async def both_doors(
     **settings: Any,
 ) -> AsyncIterator[Doors]:
     """Open an installation with gRPC on a free port and REST in the process."""
-    async with installation(folder, clock=clock, grpc_port=0, **settings) as container:
-        stopping = asyncio.Event()
-        transport = httpx.ASGITransport(create_app(container))  # type: ignore[arg-type]
-        async with (
-            grpc_served(container, stopping) as address,
-            _channel(address, credentials) as channel,
-            httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
-        ):
-            yield Doors(container, MemoryServiceStub(channel), channel, http, stopping)
+    async with (
+        installation(folder, clock=clock, grpc_port=0, **settings) as container,
+        doors_of(container, credentials) as doors,
+    ):
+        yield doors
+
+
+@asynccontextmanager
+async def doors_of(
+    container: Container, credentials: grpc.ChannelCredentials | None = None
+) -> AsyncIterator[Doors]:
+    """Open both doors of an installation that has a port for gRPC."""
+    stopping = asyncio.Event()
+    transport = httpx.ASGITransport(create_app(container))  # type: ignore[arg-type]
+    async with (
+        grpc_served(container, stopping) as address,
+        _channel(address, credentials) as channel,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+    ):
+        yield Doors(container, MemoryServiceStub(channel), channel, http, stopping)
 
 
 def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:

@@ -143,3 +143,40 @@ def test_a_client_that_breaks_off_harms_nobody(server: Served, http: httpx.Clien
         connection.sendall(head + b'{"content": "half')
 
     assert 200 == http.get("/healthz").status_code
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_may_be_asked_without_reading_the_answer(
+    start_server: StartServer, path: str
+) -> None:
+    with start_server(SOMA_BOOTSTRAP_KEY=KEY) as server, server.client() as http:
+        whole, head = http.get(path), http.head(path)
+        asked = http.head("/v1/memories")
+
+    assert (200, b"") == (head.status_code, head.content)
+    assert whole.headers["Content-Type"] == head.headers["Content-Type"]
+    assert 405 == asked.status_code
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/memories", {"GET", "POST"}),
+        ("/v1/memories?limit=1", {"GET", "POST"}),
+        ("/v1/memories/some", {"GET", "PATCH", "DELETE"}),
+        ("/v1/namespaces/acme", {"GET", "PATCH", "DELETE"}),
+        ("/healthz", {"GET", "HEAD"}),
+        ("/mcp", {"POST"}),
+    ],
+)
+def test_a_route_tells_its_methods_to_whoever_has_a_key(
+    start_server: StartServer, path: str, methods: set[str]
+) -> None:
+    with start_server(SOMA_BOOTSTRAP_KEY=KEY) as server:
+        with server.client(Authorization=f"Bearer {KEY}") as http:
+            answer = http.options(path)
+        with server.client() as stranger:
+            problem(stranger.options(path), 401)
+
+    problem(answer, 405)
+    assert methods == set(answer.headers["Allow"].split(", "))

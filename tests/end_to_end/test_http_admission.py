@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from application.seats import Kind, Seats
 from container import Container
-from entrypoints.http.admission import READING, WRITING, Bounded, class_of
+from entrypoints.http.admission import Bounded, kind_of
 from entrypoints.http.app import create_app
 from tests.end_to_end.embedded import installation
 
@@ -72,7 +73,8 @@ async def test_room_comes_back_whatever_a_request_ended_with(tmp_path: Path) -> 
 
 
 async def test_counts_those_inside_and_no_others() -> None:
-    bounded = Bounded(reading_max=1, writing_max=1)
+    seats = Seats(reading_max=1, writing_max=1)
+    bounded = Bounded(seats, body_seconds=1.0)
     leave = asyncio.Event()
 
     async def app(*_: object) -> None:
@@ -84,26 +86,27 @@ async def test_counts_those_inside_and_no_others() -> None:
         bounded.handle({**scope, "method": "POST"}, None, None, app)  # type: ignore[arg-type]
     )
     await asyncio.sleep(0)
-    assert bounded.inside == {READING: 1, WRITING: 1}
+    assert seats.inside == {Kind.READING: 1, Kind.WRITING: 1}
 
     gone.cancel()
     leave.set()
     await asyncio.wait([inside, gone])
-    assert bounded.inside == {READING: 0, WRITING: 0}
+    assert seats.inside == {Kind.READING: 0, Kind.WRITING: 0}
 
 
 @pytest.mark.parametrize(
     ("method", "route", "kind"),
     [
-        ("POST", "/v1/recall", READING),
-        ("POST", "/v1/recall/batch", READING),
-        ("GET", "/v1/export", READING),
-        ("POST", "/v1/memories", WRITING),
-        ("DELETE", "/v1/memories/{memory_id:str}", WRITING),
-        ("POST", "/v1/import", WRITING),
+        ("POST", "/v1/recall", Kind.READING),
+        ("POST", "/v1/recall/batch", Kind.READING),
+        ("GET", "/v1/export", Kind.READING),
+        ("POST", "/v1/memories", Kind.WRITING),
+        ("DELETE", "/v1/memories/{memory_id:str}", Kind.WRITING),
+        ("POST", "/v1/import", Kind.WRITING),
         ("GET", "/v1/events", None),
         ("GET", "/readyz", None),
+        ("POST", "/mcp", None),
     ],
 )
-def test_knows_what_each_request_does(method: str, route: str, kind: str | None) -> None:
-    assert class_of(method, route) == kind
+def test_knows_what_each_request_does(method: str, route: str, kind: Kind | None) -> None:
+    assert kind_of(method, route) == kind

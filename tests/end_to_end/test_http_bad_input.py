@@ -166,6 +166,13 @@ BAD_PARAMETERS = [
     ("/v1/namespaces?cursor=a//b", "cursor"),
     ("/v1/namespaces?cursor=", "cursor"),
     ("/v1/namespaces/a%20b", "path"),
+    ("/v1/namespaces/acme/a/", "path"),
+    ("/v1/namespaces/acme//a", "path"),
+    ("/v1/namespaces//acme", "path"),
+    ("/v1/namespaces/acme%2F%2Fa", "path"),
+    ("/v1/namespaces/acme%2F", "path"),
+    ("/v1/namespaces/acme/%2E%2E/b", "path"),
+    ("/v1/namespaces/acme/%2E/b", "path"),
     ("/v1/events?last_event_id=7", "Last-Event-ID"),
     ("/v1/events?last_event_id=epoch:-1", "Last-Event-ID"),
     ("/v1/events?last_event_id=", "Last-Event-ID"),
@@ -282,3 +289,23 @@ def test_one_bad_item_refuses_the_whole_batch(http: httpx.Client, space: str) ->
 
     assert ["memories[2].kind"] == fields_named(answer)
     assert [] == http.get("/v1/memories", params={"namespace": space}).json()["items"]
+
+
+@pytest.mark.parametrize("spelling", ["{}/a/", "{}//a", "/{}/a", "{}/%2E/a"])
+def test_a_crooked_path_erases_and_changes_nothing(
+    http: httpx.Client, space: str, spelling: str
+) -> None:
+    remember(http, f"{space}/a", "kept")
+    path = f"/v1/namespaces/{spelling.format(space)}"
+
+    assert ["path"] == fields_named(http.delete(path))
+    assert ["path"] == fields_named(http.patch(path, json={"policy": {}}))
+    assert 1 == http.get(f"/v1/namespaces/{space}/a").json()["memories"]
+
+
+def test_a_path_may_be_written_with_escapes(http: httpx.Client, space: str) -> None:
+    remember(http, f"{space}/namespaces/a@b", "kept")
+
+    for spelling in (f"{space}/namespaces/a%40b", f"{space}%2Fnamespaces%2Fa@b"):
+        shown = http.get(f"/v1/namespaces/{spelling}").json()
+        assert f"{space}/namespaces/a@b" == shown["path"]

@@ -189,6 +189,16 @@ async def test_what_a_tool_stores_rest_recalls_and_the_other_way_round(mcp_url: 
     assert over_rest.json()["hits"][0]["memory"]["content"] == "The kettle is blue."
 
 
+async def test_a_tool_needs_room_for_no_more_than_what_it_calls(tmp_path: Path) -> None:
+    narrow = {"SOMA_REQUESTS_READING_MAX": "1", "SOMA_REQUESTS_WRITING_MAX": "1"}
+    with served(tmp_path, narrow) as server:
+        async with over_http(server.url, {}) as client:
+            await called(client, "remember", content="The kettle is blue.")
+            recalled = await called(client, "recall", query="kettle")
+
+    assert recalled["hits"][0]["memory"]["content"] == "The kettle is blue."
+
+
 def test_without_a_key_not_even_the_tools_are_listed(mcp_url: str) -> None:
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     headers = {"accept": "application/json, text/event-stream"}

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from dependency_injector import providers
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
@@ -22,10 +23,12 @@ from adapters.environment import Settings
 from adapters.observation.tracing import TraceSettings, Tracing
 from application.tracing import current_trace
 from container import Container, build, running, running_worker
+from entrypoints.grpc.wire import memory_pb2 as wire
 from entrypoints.http.app import create_app
 from entrypoints.worker.loops import loops_of
 from entrypoints.worker.observing import Observer
 from tests.end_to_end.embedded import settings_for
+from tests.end_to_end.grpc_client import doors_of
 from tests.servers.server import ServerProcess, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,3 +268,28 @@ print([name for name in sys.modules if name.startswith(working)])
 def _client(container: Container) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(create_app(container))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+async def test_the_health_of_grpc_can_be_followed_while_calls_are_traced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    recorded = Recorded()
+    container = build(settings_for(tmp_path, embedder="none", grpc_port=0))
+    tracing = Tracing(
+        TraceSettings(endpoint=None),
+        container.meter(),
+        current_trace=current_trace,
+        exporter=recorded.exporter,
+    )
+    container.tracing.override(providers.Object(tracing))
+    asked = health_pb2.HealthCheckRequest(service="soma.v1.MemoryService")
+    async with running(container), doors_of(container) as doors:
+        watch = health_pb2_grpc.HealthStub(doors.channel).Watch(asked)
+        while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
+            pass
+        watch.cancel()
+        await doors.stub.Recall(wire.RecallRequest(query="x"))
+        await recorded.until(lambda: "/soma.v1.MemoryService/Recall" in names(recorded.spans))
+
+    assert not [name for name in names(recorded.spans) if "health" in name.lower()]

@@ -22,7 +22,7 @@ from tests.infra.manifests import (
 )
 
 SECRETS = {
-    "bootstrap_key": "an admin key",
+    "bootstrap_key": "an admin key of the tests",
     "postgres_url": "postgresql://soma:secret@db.example.internal:5432/soma",
     "redis_url": "redis://:secret@redis.example.internal:6379/0",
     "qdrant_api_key": "a key of Qdrant's",
@@ -37,11 +37,8 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The routes of the API and of the worker."""
     folder = tmp_path_factory.mktemp("routes")
     container = build(load_settings({"SOMA_DATA_DIR": str(folder), "SOMA_EMBEDDER": "none"}))
-    of_worker = [getattr(health, name) for name in ("healthz", "readyz", "metrics")]
-    return {
-        "api": {route.path for route in create_app(container).routes},
-        "worker": {path for handler in of_worker for path in handler.paths},
-    }
+    apps = {"api": create_app(container), "worker": health.health_app(container)}
+    return {name: {route.path for route in app.routes} for name, app in apps.items()}
 
 
 def settings_of(manifests: Manifests, pod: Pod, folder: Path) -> Settings:

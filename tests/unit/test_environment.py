@@ -51,26 +51,26 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_secrets_may_come_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "secret").write_text("s3cret-of-16-char\n")
 
     settings = load_settings({"SOMA_BOOTSTRAP_KEY_FILE": str(tmp_path / "secret")})
 
-    assert "s3cret" == settings.bootstrap_key
+    assert "s3cret-of-16-char" == settings.bootstrap_key
 
 
 def test_secrets_are_never_shown() -> None:
     settings = load_settings(
         {
-            "SOMA_KEY": "s3cret",
-            "SOMA_BOOTSTRAP_KEY": "s3cret",
-            "SOMA_EMBEDDER_KEY": "s3cret",
-            "SOMA_URL": "http://me:s3cret@host/",
-            "SOMA_EMBEDDER_URL": "http://me:s3cret@host/v1",
+            "SOMA_KEY": "s3cret-of-16-char",
+            "SOMA_BOOTSTRAP_KEY": "s3cret-of-16-char",
+            "SOMA_EMBEDDER_KEY": "s3cret-of-16-char",
+            "SOMA_URL": "http://me:s3cret-of-16-char@host/",
+            "SOMA_EMBEDDER_URL": "http://me:s3cret-of-16-char@host/v1",
         }
     )
 
-    assert "s3cret" not in repr(settings)
-    assert "s3cret" not in str(masked(settings))
+    assert "s3cret-of-16-char" not in repr(settings)
+    assert "s3cret-of-16-char" not in str(masked(settings))
     assert masked(settings)["url"] == "http://********@host/"
     assert masked(load_settings({}))["key"] is None
 
@@ -89,6 +89,8 @@ def test_secrets_are_never_shown() -> None:
             "SOMA_LOG_LEVEL: expected one of debug, info, warning, error, not 'loud'",
         ),
         ({"SOMA_RERANKER": "on"}, "SOMA_RERANKER: expected one of none, late, http, not 'on'"),
+        ({"SOMA_BOOTSTRAP_KEY": "x" * 15}, "SOMA_BOOTSTRAP_KEY: expected `str` of length >= 16"),
+        ({"SOMA_BODY_TIMEOUT_SECONDS": "0"}, "SOMA_BODY_TIMEOUT_SECONDS: expected"),
         ({"SOMA_CONFIG": "absent.toml"}, "absent.toml: No such file or directory"),
         ({"SOMA_KEY_FILE": "absent"}, "SOMA_KEY_FILE: absent: No such file or directory"),
         (
@@ -119,6 +121,40 @@ def test_refuses_what_is_unknown_or_unusable(environ: dict[str, str], sentence: 
         load_settings(environ)
 
     assert sentence in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "evil",
+        "*",
+        "null",
+        "app.example",
+        "https://",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://App.example",
+        "https://app.example:",
+        "https://app.example:http",
+        "https://me@app.example",
+        "https://*.example",
+        "https://app.example,",
+        "https://app.example https://two.example",
+        "https://app.example, evil",
+    ],
+)
+def test_refuses_sites_that_no_browser_names_like_that(origins: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^SOMA_CORS_ORIGINS: expected scheme://host"):
+        load_settings({"SOMA_CORS_ORIGINS": origins})
+
+
+def test_takes_sites_as_browsers_name_them() -> None:
+    origins = "https://app.example, http://localhost:3000,http://[::1]:8080"
+
+    settings = load_settings({"SOMA_CORS_ORIGINS": origins})
+
+    assert origins.replace(" ", "").split(",") == settings.cors_sites
+    assert [] == load_settings({}).cors_sites
 
 
 @pytest.mark.parametrize(
@@ -158,9 +194,9 @@ def test_only_a_close_name_is_suggested(unknown: str, hint: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(KEYS))
 def test_a_key_loses_the_line_end_that_came_along(name: str) -> None:
-    settings = load_settings({variable(name): " \tsoma_x\r\n"})
+    settings = load_settings({variable(name): " \tsoma_of_enough_letters\r\n"})
 
-    assert "soma_x" == getattr(settings, name)
+    assert "soma_of_enough_letters" == getattr(settings, name)
 
 
 @pytest.mark.parametrize("key", ["clé☃", "soma\rx", "soma\x00", "soma\x7f"])
