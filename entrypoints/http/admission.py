@@ -12,7 +12,7 @@ from domain.errors import CallerGone, TooSlow
 
 #: Asked by those who watch over the process, most of all when it has too much to do.
 UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
-#: These seat open for as long as the caller listens.
+#: These stay open for as long as the caller listens.
 STREAMS = frozenset({"/v1/events"})
 #: What a tool calls for its caller counts, in this process; the request around it would be second.
 AROUND = frozenset({"/mcp"})
