@@ -69,55 +69,55 @@ from adapters.sqlite.snapshots import SqliteSnapshots
 from adapters.sqlite.store import SqliteStore
 from adapters.store_locks import StoreLocks
 from adapters.store_text_index import StoreTextIndex
-from application.access import Access, Failures, Rates
-from application.background import BackgroundIndexing
-from application.backing_up import Backup, FinishRestore, Restore, VerifyBackup
-from application.candidates import Gatherer
-from application.comparing import CompareVectors
+from application.access.admission import Access, Failures, Rates
+from application.access.guarded import Guard
+from application.access.keyring import Keyring, KeyUsage
+from application.access.keys import CreateKey, ListKeys, RevokeKey
+from application.access.seats import Seats
 from application.connect import Connect, Disconnect, FindPath, Neighbors
-from application.exporting import Export
-from application.following import Follower
 from application.forget import Erase, Forget
-from application.guarded import Guard
-from application.handling_jobs import BackupJobs, MaintenanceJobs
-from application.indexing import Indexer
-from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
-from application.keyring import Keyring, KeyUsage
-from application.keys import CreateKey, ListKeys, RevokeKey
-from application.knowing import Known
-from application.languages import OpenLanguage, Reanalyse
-from application.maintain import (
+from application.indexing.background import BackgroundIndexing
+from application.indexing.indexer import Indexer
+from application.indexing.languages import OpenLanguage, Reanalyse
+from application.indexing.models import Installed, Models, Outside, ProjectModels
+from application.indexing.switching import OpenModel, SwitchModel
+from application.jobs.control import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
+from application.jobs.handling import BackupJobs, MaintenanceJobs
+from application.jobs.long_work import BackupAsJob, ReconcileAsJob, ReindexAsJob
+from application.jobs.progress import Work
+from application.jobs.running import RunJobs
+from application.jobs.scheduling import Bell, ReviveJobs, ScheduleJobs
+from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
+from application.projecting.comparing import CompareVectors
+from application.projecting.following import Follower
+from application.projecting.relay import RELAY, Relay
+from application.projecting.uncaching import BODIES, DropErasedBodies
+from application.projecting.vectors import Projector, ProjectVectors
+from application.recall import Recall
+from application.recalling.candidates import Gatherer
+from application.recalling.knowing import Known
+from application.recalling.reranking import Reranking
+from application.remember import Remember, RememberBatch
+from application.revise import Revise
+from application.show import History, ListMemories, Show
+from application.storing.planning import Planner
+from application.storing.retrying import Retried
+from application.storing.together import RememberTogether, by_namespaces, one_lane
+from application.tracing import current_trace
+from application.transfer.as_jobs import ExportAsJob, ImportAsJob
+from application.transfer.exporting import Export
+from application.transfer.importing import ImportLines
+from application.upkeep.backing_up import Backup, FinishRestore, Restore, VerifyBackup
+from application.upkeep.maintain import (
     Backlogs,
     Diagnose,
     Pending,
     Reindex,
     TakeOver,
 )
-from application.models import Installed, Models, Outside, ProjectModels
-from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
-from application.planning import Planner
-from application.progress import Work
-from application.projecting import Projector, ProjectVectors
-from application.recall import Recall
-from application.reconciling import Reconcile
-from application.relay import RELAY, Relay
-from application.remember import Remember, RememberBatch
-from application.repairing import RepairVectorIndex, RequeueVectors
-from application.repeating import Repeating
-from application.requesting_jobs import BackupAsJob, ReconcileAsJob, ReindexAsJob
-from application.reranking import Reranking
-from application.retrying import Retried
-from application.revise import Revise
-from application.running_jobs import RunJobs
-from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
-from application.seats import Seats
-from application.show import History, ListMemories, Show
-from application.switching import OpenModel, SwitchModel
-from application.together import RememberTogether, by_namespaces, one_lane
-from application.tracing import current_trace
-from application.transfer import ImportLines
-from application.transferring import ExportAsJob, ImportAsJob
-from application.uncaching import BODIES, DropErasedBodies
+from application.upkeep.reconciling import Reconcile
+from application.upkeep.repairing import RepairVectorIndex, RequeueVectors
+from application.upkeep.repeating import Repeating
 from application.use_cases import UseCases
 from application.watch import Watch
 from domain.access import Permission

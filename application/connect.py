@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from application.access.subtree import seen_from
 from application.remember import check_same_root
-from application.sequencing import Sequencer
-from application.subtree import seen_from
+from application.storing.sequencing import Sequencer
 from domain.errors import InvalidInput, LinkNotFound, MemoryNotFound, PathNotFound
 from domain.events import EventType
 from domain.link import DEPTH_MAX, Direction, Link, Neighbor, Path, check_link_type, check_weight

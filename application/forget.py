@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.indexing import Indexer
-from application.knowing import Known
-from application.sequencing import Sequencer
-from application.subtree import seen_from
+from application.access.subtree import seen_from
+from application.indexing.indexer import Indexer
+from application.recalling.knowing import Known
+from application.storing.sequencing import Sequencer
 from domain.draft import Wait
 from domain.errors import MemoryNotFound
 from domain.events import Event, EventType

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from application.access import OWNER, Access, Peer
-from application.guarded import Guarded
+from application.access.admission import OWNER, Access, Peer
+from application.access.guarded import Guarded
 from application.tracing import traced
 from domain.access import Permission, Principal
 from domain.draft import Draft, Wait

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.candidates import Gathered, Gatherer, Search
-from application.models import Installed, Models
-from application.planning import checked_vector
-from application.reranking import Reranking, reranked
+from application.indexing.models import Installed, Models
+from application.recalling.candidates import Gathered, Gatherer, Search
+from application.recalling.reranking import Reranking, reranked
+from application.storing.planning import checked_vector
 from domain.context_block import context_block
 from domain.errors import InvalidInput
 from domain.link import Direction

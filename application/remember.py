@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.indexing import Indexer
-from application.planning import Plan, Planner
-from application.request import Request, check_idempotency_key, check_nesting
-from application.sequencing import Sequencer
-from application.subtree import seen_from
+from application.access.subtree import seen_from
+from application.indexing.indexer import Indexer
+from application.storing.planning import Plan, Planner
+from application.storing.request import Request, check_idempotency_key, check_nesting
+from application.storing.sequencing import Sequencer
 from application.tracing import current_trace
 from domain.draft import Draft, NewLink, Remembered, Wait
 from domain.errors import IdempotencyConflict, InvalidInput, MemoryNotFound, TooLarge

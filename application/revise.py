@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from application.indexing import Indexer
-from application.planning import Planner, checked_vector
-from application.sequencing import Sequencer
-from application.subtree import seen_from
+from application.access.subtree import seen_from
+from application.indexing.indexer import Indexer
+from application.storing.planning import Planner, checked_vector
+from application.storing.sequencing import Sequencer
 from domain.draft import Changes, Remembered, Wait
 from domain.errors import InvalidInput, MemoryNotFound, VersionConflict
 from domain.events import EventType

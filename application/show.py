@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from application.subtree import seen_from
+from application.access.subtree import seen_from
 from domain.draft import Page
 from domain.errors import InvalidInput, MemoryNotFound
 from domain.filter import Filter

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from application.access.keys import CreateKey, ListKeys, RevokeKey
 from application.connect import Connect, Disconnect, FindPath, Neighbors
 from application.forget import Erase, Forget
-from application.jobs import CancelJob, ListJobs, ShowJob
-from application.keys import CreateKey, ListKeys, RevokeKey
-from application.maintain import Diagnose, Pending
+from application.jobs.control import CancelJob, ListJobs, ShowJob
+from application.jobs.long_work import BackupAsJob, ReconcileAsJob, ReindexAsJob
 from application.namespaces import EraseNamespace, ListNamespaces, SetPolicy, ShowNamespace
 from application.recall import Recall
 from application.remember import Remember, RememberBatch
-from application.requesting_jobs import BackupAsJob, ReconcileAsJob, ReindexAsJob
 from application.revise import Revise
 from application.show import History, ListMemories, Show
-from application.transferring import ExportAsJob, ImportAsJob
+from application.transfer.as_jobs import ExportAsJob, ImportAsJob
+from application.upkeep.maintain import Diagnose, Pending
 from application.watch import Watch
 from domain.access import Principal
 

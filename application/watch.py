@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from application.subtree import seen_from
+from application.access.subtree import seen_from
 from domain.events import Event, FeedPosition
 from domain.namespace import Namespace, Scope
 from domain.ports import CanonicalStore, EventBus

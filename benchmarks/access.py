@@ -19,7 +19,7 @@ from adapters.drawn_limits import DrawnRateLimiter
 from adapters.environment import load_settings
 from adapters.redis.limits import RedisRateLimiter
 from adapters.redis.server import RedisServer
-from application.access import Access, Peer, Rates
+from application.access.admission import Access, Peer, Rates
 from benchmarks.measuring import percentile, report
 from benchmarks.texts import remarks
 from container import Container, build, running

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from application.reranking import Reranking
+from application.recalling.reranking import Reranking
 from benchmarks.conversations import ANSWERABLE, read_conversations
 from benchmarks.gains import interval
 from benchmarks.measuring import report

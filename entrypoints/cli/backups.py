@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from application.progress import Progress
+    from application.jobs.progress import Progress
     from container import Container
     from domain.backup import Manifest
 
@@ -143,7 +143,7 @@ async def _restored(options: argparse.Namespace, container: Container) -> dict[s
 
 
 def _summary(path: Path, manifest: Manifest) -> dict[str, object]:
-    from application.handling_jobs import summary
+    from application.jobs.handling import summary
 
     return summary(path, manifest)
 

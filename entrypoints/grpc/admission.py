@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
 
-from application.access import Access, Peer
-from application.guarded import Guarded
-from application.permits import RULES, Operation
-from application.seats import Kind, Seat, Seats
+from application.access.admission import Access, Peer
+from application.access.guarded import Guarded
+from application.access.permits import RULES, Operation
+from application.access.seats import Kind, Seat, Seats
 from application.tracing import traced
 from domain.access import Permission, Principal
 from domain.errors import SomaError

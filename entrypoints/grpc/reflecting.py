@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from application.permits import Operation
+from application.access.permits import Operation
 
 if TYPE_CHECKING:
     from entrypoints.grpc.admission import Context, Gate

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.draft import Draft, Wait
 from domain.errors import InvalidInput, TooLarge, TooSlow
 from domain.events import FeedPosition

@@ -13,9 +13,9 @@ from litestar.exceptions import MethodNotAllowedException, PermissionDeniedExcep
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from application.access import OWNER, Access, Admission, Peer
-from application.guarded import Guarded
-from application.permits import Operation
+from application.access.admission import OWNER, Access, Admission, Peer
+from application.access.guarded import Guarded
+from application.access.permits import Operation
 from container import Container
 from domain.errors import Forbidden
 from entrypoints.credentials import API_KEY, AUTHORIZATION, is_loopback, token_of

@@ -7,7 +7,7 @@ import asyncio
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
-from application.seats import Kind, Seat, Seats
+from application.access.seats import Kind, Seat, Seats
 from domain.errors import CallerGone, TooSlow
 
 #: Asked by those who watch over the process, most of all when it has too much to do.

@@ -10,7 +10,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from application.permits import Operation
+from application.access.permits import Operation
 from entrypoints.http import shapes
 from entrypoints.http.access import needs
 from entrypoints.http.schemas import Body

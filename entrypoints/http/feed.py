@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.errors import AccessDenied, InvalidInput
 from domain.events import Event, FeedPosition
 from domain.namespace import parse_namespace

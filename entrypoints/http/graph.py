@@ -8,7 +8,7 @@ from typing import Annotated
 from litestar import delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.link import Direction, Link, Neighbor, Path
 from domain.memory import MemoryId
 from entrypoints.http import shapes

@@ -11,7 +11,7 @@ from litestar import Response, delete, get
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.draft import Page
 from domain.job import Job, JobKind, JobState
 from entrypoints.http.access import needs

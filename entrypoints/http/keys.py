@@ -8,7 +8,7 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.access import ApiKey, CreatedKey, Permission
 from domain.draft import Page
 from domain.namespace import parse_namespace

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.draft import Page, Remembered
 from domain.errors import InvalidInput
 from domain.memory import Memory, MemoryId, MemoryVersion

@@ -11,8 +11,8 @@ from litestar import Request, delete, get, patch
 from litestar.datastructures import State
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from application.guarded import Guarded
-from application.permits import Operation
+from application.access.guarded import Guarded
+from application.access.permits import Operation
 from domain.draft import Page
 from domain.namespace import Namespace, NamespaceStats, parse_namespace
 from entrypoints.http import shapes

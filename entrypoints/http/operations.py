@@ -13,9 +13,9 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
-from application.guarded import Guarded
-from application.maintain import Check
-from application.permits import Operation
+from application.access.guarded import Guarded
+from application.access.permits import Operation
+from application.upkeep.maintain import Check
 from domain.namespace import Scope, ScopeKind, parse_namespace
 from domain.ports import Finding
 from entrypoints.http import shapes

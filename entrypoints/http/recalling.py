@@ -7,7 +7,7 @@ import asyncio
 from litestar import post
 from litestar.params import JSONBody
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.recall import RecallAnswer
 from entrypoints.http.access import needs
 from entrypoints.http.problems import BODY, documented

@@ -18,7 +18,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter, SkipValidation
 from litestar.typing import FieldDefinition
 
-from application.guarded import Guarded
+from application.access.guarded import Guarded
 from domain.errors import InvalidInput
 from entrypoints.decoding import decoded
 from entrypoints.http.problems import unsupported

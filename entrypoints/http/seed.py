@@ -11,7 +11,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import UNSET, UnsetType
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.draft import Draft, Remembered
 from domain.errors import InvalidInput
 from domain.filter import parse_where

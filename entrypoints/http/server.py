@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
     from uvicorn import Server
 
-    from application.access import Access
+    from application.access.admission import Access
     from container import Container
 
 BACKLOG = 512

@@ -14,7 +14,7 @@ from msgspec import Meta
 from application.namespaces import DURATION_MAX
 from application.recall import BUDGET_TOKENS_MAX
 from application.remember import BATCH_MAX
-from application.request import IDEMPOTENCY_KEY_LENGTH_MAX
+from application.storing.request import IDEMPOTENCY_KEY_LENGTH_MAX
 from domain.access import NAME_LENGTH_MAX
 from domain.memory import COORDINATE_AXES_MAX, TAG_LENGTH_MAX, TAGS_MAX
 from domain.namespace import SEGMENTS_MAX

@@ -19,8 +19,8 @@ from litestar.openapi.spec import (
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from application.guarded import Guarded
-from application.permits import Operation
+from application.access.guarded import Guarded
+from application.access.permits import Operation
 from domain.draft import Wait
 from domain.errors import InvalidInput
 from domain.namespace import Namespace, Scope, ScopeKind, parse_namespace

@@ -16,7 +16,7 @@ from litestar.datastructures import Headers
 from litestar.enums import MediaType
 from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.errors import TooLarge
 from entrypoints.http.access import ADMISSION, needs
 from entrypoints.http.problems import unsupported
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-    from application.access import Admission
+    from application.access.admission import Admission
     from entrypoints.mcp.rest import Rest
 
 BASE_URL = "http://localhost"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from application.permits import Operation
+from application.access.permits import Operation
 from domain.memory import NESTING_MAX, is_nested_deeper, nested_too_deeply
 from entrypoints.decoding import decoded
 from entrypoints.mcp import forms, results

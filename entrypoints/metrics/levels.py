@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from application.relay import RELAY
+from application.projecting.relay import RELAY
 from domain.errors import SomaError
 
 if TYPE_CHECKING:

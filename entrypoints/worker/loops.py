@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from application.ingest import Ingest
-from application.projecting import FollowEvents
-from application.repeating import Repeating
+from application.projecting.vectors import FollowEvents
+from application.upkeep.repeating import Repeating
 from domain.job import JobKind
 from domain.messaging import EVENTS_TOPIC, INGEST_TOPIC
 from entrypoints.worker.drafts import read_draft

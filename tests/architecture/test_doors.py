@@ -14,9 +14,9 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from application import guarded
-from application.guarded import Guarded
-from application.permits import RULES, Operation, permit
+from application.access import guarded
+from application.access.guarded import Guarded
+from application.access.permits import RULES, Operation, permit
 from application.use_cases import UseCases
 from container import Container
 from domain.access import Permission, Principal

@@ -11,10 +11,10 @@ import pytest
 
 from adapters.inprocess.locks import InProcessLocks
 from adapters.store_locks import StoreLocks
-from application.jobs import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
-from application.progress import Handler, Progress
-from application.running_jobs import RunJobs
-from application.scheduling_jobs import Bell, ReviveJobs, ScheduleJobs
+from application.jobs.control import CancelJob, CountJobs, ListJobs, ShowJob, StartJob
+from application.jobs.progress import Handler, Progress
+from application.jobs.running import RunJobs
+from application.jobs.scheduling import Bell, ReviveJobs, ScheduleJobs
 from domain.errors import (
     InvalidInput,
     JobCancelled,
@@ -278,7 +278,7 @@ async def test_a_running_job_is_cancelled_at_its_next_step(workers: Workers) -> 
 async def test_a_job_without_steps_is_cancelled_by_its_heartbeat(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.running_jobs.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("application.jobs.running.BEAT_SECONDS", 0.01)
     work = Held()  # Nobody lets it go.
     id = await workers.start()
     running = asyncio.create_task(workers.one(work)())
@@ -293,7 +293,7 @@ async def test_a_job_without_steps_is_cancelled_by_its_heartbeat(
 async def test_a_long_step_is_not_taken_for_silence(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.running_jobs.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("application.jobs.running.BEAT_SECONDS", 0.01)
     work = Held()
     id = await workers.start()
     running = asyncio.create_task(workers.one(work)())

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from application import comparing
-from application.comparing import CompareVectors
-from application.projecting import Projector
+from application.projecting import comparing
+from application.projecting.comparing import CompareVectors
+from application.projecting.vectors import Projector
 from domain.draft import Draft, Wait
 from domain.namespace import Namespace
 from domain.ports import VectorProjection

@@ -14,9 +14,9 @@ import pytest
 
 from adapters.event_json import encode_event
 from adapters.inprocess.events import InProcessLog
-from application.following import Follower
 from application.ingest import Ingest
-from application.relay import Relay
+from application.projecting.following import Follower
+from application.projecting.relay import Relay
 from application.tracing import traced
 from container import Container
 from domain.draft import Draft, Wait

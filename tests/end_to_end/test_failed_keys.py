@@ -11,7 +11,7 @@ import grpc
 import pytest
 from dependency_injector import providers
 
-from application.keyring import FRESH_SECONDS
+from application.access.keyring import FRESH_SECONDS
 from container import Container
 from domain.access import Permission, Principal
 from entrypoints.grpc.wire import memory_pb2 as wire

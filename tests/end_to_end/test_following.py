@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from application.following import EVENTS_AT_FIRST, Follower
+from application.projecting.following import EVENTS_AT_FIRST, Follower
 from container import Container
 from domain.draft import Draft, Wait
 from domain.errors import IndexUnavailable, Unavailable

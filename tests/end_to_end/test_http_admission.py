@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from application.seats import Kind, Seats
+from application.access.seats import Kind, Seats
 from container import Container
 from entrypoints.http.admission import Bounded, kind_of
 from entrypoints.http.app import create_app

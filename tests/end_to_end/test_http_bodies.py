@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from application.seats import Kind, Seats
+from application.access.seats import Kind, Seats
 from domain.errors import CallerGone, TooSlow
 from entrypoints.http.admission import Bounded
 from entrypoints.http.app import create_app

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from application.guarded import CONFIRMED_EVERY
+from application.access.guarded import CONFIRMED_EVERY
 from container import Container
 from domain.access import Permission
 from domain.draft import Draft

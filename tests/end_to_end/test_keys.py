@@ -15,8 +15,8 @@ import httpx
 import pytest
 from dependency_injector import providers
 
-from application.access import Peer
-from application.keyring import FRESH_SECONDS
+from application.access.admission import Peer
+from application.access.keyring import FRESH_SECONDS
 from container import Container
 from domain.access import Permission, Principal
 from domain.errors import AccessDenied

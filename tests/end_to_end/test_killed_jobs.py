@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from application.models import REQUEUE_CHUNK
+from application.indexing.models import REQUEUE_CHUNK
 from container import Container
 from domain.draft import Draft, Wait
 from domain.job import Job, JobKind, JobState

@@ -13,10 +13,10 @@ import grpc
 import pytest
 from dependency_injector import providers
 
-from application import guarded
-from application.guarded import CONFIRMED_SECONDS
-from application.keyring import FRESH_SECONDS
-from application.lasting import while_confirmed
+from application.access import guarded
+from application.access.guarded import CONFIRMED_SECONDS
+from application.access.keyring import FRESH_SECONDS
+from application.access.lasting import while_confirmed
 from container import Container
 from domain.access import CreatedKey, Permission, Principal
 from domain.draft import Draft

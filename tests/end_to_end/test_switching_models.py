@@ -13,8 +13,9 @@ import pytest
 from dependency_injector import providers
 
 from adapters.openai_embedder import OpenaiEmbedder
-from application import indexing, switching
-from application.models import ModelState, requeue
+from application.indexing import indexer as indexing
+from application.indexing import switching
+from application.indexing.models import ModelState, requeue
 from container import Container, build, running
 from domain.draft import Changes, Draft, Wait
 from domain.errors import DimensionMismatch, EmbedderUnavailable, InvalidInput

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar import Litestar
 
-from application.access import Peer
+from application.access.admission import Peer
 from application.watch import Watch
 from container import Container
 from domain.namespace import Namespace

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from application.progress import Progress
+from application.jobs.progress import Progress
 from container import Container
 from domain.job import Job, JobKind
 from tests.end_to_end.embedded import ACTOR, installation

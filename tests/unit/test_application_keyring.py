@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from application import keyring
-from application.keyring import FRESH_SECONDS, STRANGERS_AT_ONCE, Keyring
+from application.access import keyring
+from application.access.keyring import FRESH_SECONDS, STRANGERS_AT_ONCE, Keyring
 from domain.access import ApiKey, Permission
 from domain.ports import StoredKey
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from application.knowing import TURN_SECONDS, Held, Known
+from application.recalling.knowing import TURN_SECONDS, Held, Known
 from domain.events import FeedPosition
 from domain.memory import Memory, MemoryId
 from domain.namespace import Namespace, NamespacePolicy, Scope, ScopeKind

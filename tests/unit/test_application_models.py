@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.models import ModelState
+from application.indexing.models import ModelState
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 SINCE = AT.isoformat()

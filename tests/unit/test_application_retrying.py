@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from adapters.postgres.store import PostgresStore
-from application.retrying import Retried
+from application.storing.retrying import Retried
 from domain.errors import ChangeCollided, StoreUnavailable
 from domain.namespace import Namespace
 from tests.contracts.store_fixtures import events

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from application.seats import Kind, Seats
+from application.access.seats import Kind, Seats
 from domain.errors import Overloaded
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from itertools import count
 
-from application.sequencing import Sequencer
+from application.storing.sequencing import Sequencer
 from domain.events import EventType
 from domain.link import Link
 from domain.memory import Kind, Memory, MemoryId

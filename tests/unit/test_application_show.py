@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from application import maintain
-from application.maintain import Diagnose
+from application.upkeep import maintain
+from application.upkeep.maintain import Diagnose
 from container import Container
 from domain.draft import Changes, Draft
 from domain.errors import InvalidInput

@@ -1,0 +1,1 @@
+"""Keeping lexical rows, vectors and models in step with the text."""

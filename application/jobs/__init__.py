@@ -1,0 +1,1 @@
+"""Long work: asked for, run once, resumed, taken over."""

@@ -1,0 +1,1 @@
+"""Keeping what lies outside the store in step with the change feed."""

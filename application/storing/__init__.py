@@ -1,0 +1,1 @@
+"""What becomes of drafts on their way into the store."""

@@ -1,0 +1,1 @@
+"""Looking after a store: repairs, reconciliation, backups."""
