@@ -18,6 +18,9 @@ STREAMS = frozenset({"/v1/events"})
 AROUND = frozenset({"/mcp"})
 #: A body of any length, as fast as it can be stored: not late as long as it goes on.
 ENDLESS = frozenset({"/v1/import"})
+#: So much longer than a whole body may the next piece of an endless one take: whoever makes it may
+#: have to think about every line.
+_PATIENCE = 10
 _UNCOUNTED = UNWATCHED | STREAMS | AROUND
 _QUESTIONS = frozenset({"/v1/recall", "/v1/recall/batch", "/recall"})
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -62,8 +65,9 @@ def seat_of(scope: Scope) -> Seat | None:
 def _in_time(receive: Receive, seconds: float, *, piecewise: bool) -> Receive:
     """Return `receive` as it raises `TooSlow` for a late body and `CallerGone` for a torn one.
 
-    `piecewise`: each piece has that long, else all of it together.
+    `piecewise`: each piece has ten times as long, else all of it together has so long.
     """
+    seconds *= _PATIENCE if piecewise else 1
     until = asyncio.get_running_loop().time() + seconds
     is_whole = False
 

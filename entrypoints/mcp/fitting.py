@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
+from pydantic_core import to_json
 
 from entrypoints.mcp.forms import described, listed
 from entrypoints.mcp.results import FoundHit, FoundMemory, Neighbor, Step
@@ -42,11 +43,11 @@ class Room:
         omitted = frame.get("omitted")
         text = listed(title, [], omitted if isinstance(omitted, int) else 0)
         size = BYTES_PER_TOKEN * budget_tokens
-        return cls(size - len(msgspec.json.encode(frame)), size - len(text.encode()))
+        return cls(size - _json_bytes(frame), size - len(text.encode()))
 
     def beside(self, item: object, line: str) -> Room | None:
         """Return what remains beside one more entry of the list, None when it does not fit."""
-        json = self.json - len(msgspec.json.encode(item)) - 1  # and what separates it
+        json = self.json - _json_bytes(item) - 1  # and what separates it
         text = self.text - len(line.encode()) - 1
         return None if json < 0 or text < 0 else Room(json, text)
 
@@ -127,3 +128,8 @@ def _cut(item: S, fits: Fits[S], least: int) -> S | None:
 
 def _beginning(item: S, characters: int) -> S:
     return replace(item, memory=item.memory.beginning(characters))
+
+
+def _json_bytes(value: object) -> int:
+    """Return how long a value is as the protocol's library writes it: numbers differ from ours."""
+    return len(to_json(msgspec.to_builtins(value)))

@@ -72,7 +72,7 @@ class Pieces:
     async def __call__(self) -> dict[str, object]:
         """Return the next piece."""
         if not self._pauses:
-            self._passed += SECONDS
+            self._passed += 10 * SECONDS
             await asyncio.Event().wait()
         self._passed += self._pauses.pop(0)
         return {"type": "http.request", "body": b"piece", "more_body": True}
@@ -101,7 +101,7 @@ async def read_by(route: str, receive: Any) -> int:
 async def test_an_import_may_take_long_as_long_as_its_pieces_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pauses = [20.0, 20.0, 20.0, 20.0]
+    pauses = [20.0, 200.0, 290.0, 20.0]
 
     assert 4 == await read_by("/v1/import", Pieces(*pauses, monkeypatch=monkeypatch))
 

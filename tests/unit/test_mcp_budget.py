@@ -70,7 +70,8 @@ links = st.fixed_dictionaries(
         "source": ids,
         "target": ids,
         "type": st.sampled_from(["t", "T" * 64]),
-        "weight": st.floats(1e-300, 1e300),
+        # Large and small numbers are spelt differently by msgspec and by the protocol's library.
+        "weight": st.floats(1e-300, 1e300) | st.sampled_from([1e300, 1e-7]),
         "properties": payloads,
     }
 )
