@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.fastcore.facts import Columns
+from adapters.fastcore.masks import Masks
 from adapters.fastcore.spans import Spans
 from domain.filter import Filter
 
@@ -31,6 +32,10 @@ class Rowed(Protocol):
         """What else filters look at."""
 
     @property
+    def masks(self) -> Masks:
+        """Which rows pass the filters that were asked for lately."""
+
+    @property
     def count(self) -> int:
         """How many rows there are."""
 
@@ -49,7 +54,7 @@ def eligible(view: Rowed, filter: Filter, moment: float | None) -> Mask | None:
         return None
     allowed: Mask = view.alive[: view.count].copy()
     if not filter.only_time:
-        allowed &= view.facts.mask(filter, view.count)
+        allowed &= view.masks.of(view.facts, filter, view.count)
     if late is not None:
         allowed[late] = False
     return allowed
@@ -66,7 +71,9 @@ def effort(views: Sequence[Rowed], filter: Filter) -> int:
     """Return how many rows `eligible` has to look at."""
     if filter.only_time and all(view.documents == view.count for view in views):
         return sum(view.spans.count for view in views)
-    return sum(view.count for view in views)
+    if filter.only_time:
+        return sum(view.count for view in views)
+    return sum(0 if view.masks.has(filter) else view.count for view in views)
 
 
 def moment_of(filter: Filter) -> float | None:

@@ -14,6 +14,9 @@ from domain.vector import Role
 
 #: What scanning a row costs by bits and in full, when by codes it costs 1.
 _BITS_COST, _FLOATS_COST = 0.4, 2.0
+#: What scanning some of the rows costs, when all of them cost 1: to skip is cheap, to pick is not.
+_SKIPPING_COST, _PICKING_COST = 0.15, 4.0
+_SCATTERED_MAX = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +25,11 @@ class Target:
 
     view: View
     allowed: Mask | None
+
+    @property
+    def share(self) -> float:
+        """Which share of the rows may be returned."""
+        return 1.0 if self.allowed is None or not len(self.allowed) else float(self.allowed.mean())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +41,18 @@ class Part:
     start: int
     vectors: Floats
     chunk: Chunk | None
+    #: Which share of the view's rows may be returned.
+    share: float
 
     @property
     def cost(self) -> float:
         """What searching it costs, in rows scanned by codes."""
         if self.chunk is None:
-            return _FLOATS_COST * len(self.vectors)
-        return len(self.vectors) * (_BITS_COST if self.chunk.bits is not None else 1.0)
+            return _FLOATS_COST * len(self.vectors) * self.share
+        whole = len(self.vectors) * (_BITS_COST if self.chunk.bits is not None else 1.0)
+        if self.target.allowed is None:
+            return whole
+        return whole * min(_SCATTERED_MAX, _SKIPPING_COST + _PICKING_COST * self.share)
 
     def allowed(self) -> Mask | None:
         """Return which of the vectors may be returned; None where all may."""
@@ -66,8 +79,9 @@ def side(view: View, role: Role) -> Side:
 def parts(targets: Iterable[Target]) -> list[Part]:
     """Cut targets into what is searched at one go."""
     return [
-        Part(role, one, start, vectors, chunk)
+        Part(role, one, start, vectors, chunk, share)
         for one in targets
+        for share in [one.share]
         for role in (Role.OWN, Role.CONTEXT)
         for start, vectors, chunk in side(one.view, role).shelf.parts()
     ]

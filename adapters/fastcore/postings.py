@@ -7,7 +7,7 @@ reader works on a `View`, of which nothing below `count` changes any more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from adapters.fastcore.blocks import Block, Ints, Longs, appended, built, renumbered, terms_of
 from adapters.fastcore.blocks import merged as merged_blocks
 from adapters.fastcore.facts import Columns
+from adapters.fastcore.masks import Masks
 from adapters.fastcore.spans import Spans
 from domain.memory import MemoryId
 from domain.ports import IndexedTerms
@@ -79,6 +80,7 @@ class View:
     blocks: tuple[Block, ...]
     epoch: str
     watermark: int
+    masks: Masks = field(default_factory=Masks, init=False)
 
     @property
     def alive(self) -> Mask:
@@ -225,12 +227,12 @@ class Postings:
         context = [item.own if item.context is None else item.context for item in items]
         rows.alive[start:end] = True
         keys, numbers = [], []
-        for field, texts in enumerate((own, context)):
+        for kind, texts in enumerate((own, context)):
             lengths = [text.count(" ") + 1 if text else 0 for text in texts]
-            rows.lengths[field, start:end] = lengths
+            rows.lengths[kind, start:end] = lengths
             words = " ".join(texts).split()
             terms = np.fromiter(map(self._vocabulary.__getitem__, words), np.int64, len(words))
-            keys.append(2 * terms + field)
+            keys.append(2 * terms + kind)
             numbers.append(np.repeat(np.arange(start, end), lengths))
         return built(np.concatenate(keys), np.concatenate(numbers))
 

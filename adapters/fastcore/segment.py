@@ -8,7 +8,7 @@ thread needs no lock and never sees half an update.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from adapters.fastcore.chunk import Mask
 from adapters.fastcore.facts import Columns
 from adapters.fastcore.growing import appended
+from adapters.fastcore.masks import Masks
 from adapters.fastcore.shelf import Shelf
 from adapters.fastcore.spans import Spans
 from domain.memory import MemoryId
@@ -86,6 +87,7 @@ class View:
     documents: int
     epoch: str
     watermark: int
+    masks: Masks = field(default_factory=Masks, init=False)
 
     @property
     def vectors(self) -> int:
