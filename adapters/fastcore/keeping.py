@@ -17,8 +17,8 @@ from domain.namespace import Namespace
 if TYPE_CHECKING:
     from adapters.fastcore.segment import Segment
 
-#: Fewer vectors are read from the store sooner than a file is worth.
-_WRITTEN_MIN = 20_000
+#: Fewer vectors are read from the store in a tenth of a second: a file would not be worth it.
+_WRITTEN_MIN = 5_000
 _BEING_WRITTEN = (-1, -1)
 
 
