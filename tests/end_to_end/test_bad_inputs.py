@@ -177,7 +177,9 @@ def test_a_command_is_refused_in_one_line_that_names_the_field(
 def _is_refused(bad: BadInput, code: object, lines: list[str]) -> bool:
     """Tell whether it was refused in one line, or as a mistake of use that names the option."""
     if len(lines) == 1:
-        return code in {REFUSED, MISUSED} and lines[0].startswith(f"soma: {bad.field}: ")
+        # By its option, where it is a setting: those are checked before anything is asked.
+        named = (f"soma: {bad.field}: ", f"soma: --{bad.field}: ")
+        return code in {REFUSED, MISUSED} and lines[0].startswith(named)
     option = bad.field.partition("[")[0].rpartition(".")[2]
     return code == MISUSED and f"--{OPTIONS.get(option, option).replace('_', '-')}" in lines[-1]
 
