@@ -192,6 +192,10 @@ def _observed(meter: providers.Provider[Meter], name: str, use_case: Provided) -
     return cast("Provided", providers.Factory(observed, name, use_case, meter))
 
 
+def _defect_log(log: Log) -> Callable[[Exception], None]:
+    return partial(log.failed, "job.failed")
+
+
 def _job_timer(meter: Meter) -> Callable[[JobKind, Work], Work]:
     """Return what times the run of a job."""
 
@@ -930,6 +934,7 @@ class Container(containers.DeclarativeContainer):
         handlers=providers.Selector(settings.provided.profile, **job_handlers),
         now=now,
         owner=worker_id,
+        defect=providers.Factory(_defect_log, failure_log),
         timed=providers.Factory(_job_timer, meter),
     )
     import_as_job = providers.Factory(
@@ -1197,16 +1202,17 @@ async def _noting_key_usage(container: Container) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _beside(
-    work: Callable[[], Coroutine[None, None, None]], report: Callable[[SomaError], None]
-) -> AsyncIterator[None]:
+async def _beside(work: Callable[[], Coroutine[None, None, None]], log: Log) -> AsyncIterator[None]:
     """Run something for as long as the block runs; what ends it too early is reported at once."""
 
     async def reported() -> None:
         try:
             await work()
         except SomaError as error:
-            report(error)
+            log(error)
+        except Exception as error:
+            log.failed("background.ended", error)
+            raise
 
     task = asyncio.create_task(reported())
     try:

@@ -42,6 +42,8 @@ class BackupFolders:
     @asynccontextmanager
     async def making(self, path: Path, /, *, name: str) -> AsyncIterator[Path]:
         """Give a folder to write into, which goes unless it is sealed."""
+        if not path.name:
+            raise InvalidInput("to", f"{path} is no place for a folder of its own")
         folder = path.with_name(f".{path.name}.{name}.partial")
         try:
             await asyncio.to_thread(_begin, path, folder, self._apart_from)
@@ -49,6 +51,8 @@ class BackupFolders:
             raise _unwritable(path, error) from error
         try:
             yield folder
+        except (TimeoutError, ConnectionError):
+            raise  # of a server: the folder has nothing to do with it
         except OSError as error:
             raise _unwritable(path, error) from error
         finally:

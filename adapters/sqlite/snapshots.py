@@ -107,6 +107,9 @@ class SqliteSnapshots:
             while not work.done():
                 connection.interrupt()
                 await asyncio.wait({work}, timeout=_LOOK_SECONDS)
+            # Why it ended is known: else it would be told as an error that nobody heard.
+            if not work.cancelled():
+                work.exception()
 
 
 def _bytes_of(file: Path) -> int:

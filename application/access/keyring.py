@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from domain.access import ApiKey
+from domain.errors import Overloaded
 from domain.ports import CanonicalStore, StoredKey
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ KEYS_MAX = 10_000
 #: as a key are looked up at a time: whoever makes ids up gets no more of the store than that.
 STRANGERS_MAX = 10_000
 STRANGERS_AT_ONCE = 4
+#: Of those that wait for it no more than this: each holds a place that others could be served in.
+STRANGERS_WAITING_MAX = 16
 SECRET_SETTING = "key_secret"  # noqa: S105  (the name of it)
 PREFIX = "soma"
 
@@ -59,6 +62,7 @@ class Keyring:
         # Apart from the keys, which ids that somebody makes up must not push out.
         self._strangers: OrderedDict[str, float] = OrderedDict()
         self._stranger_asks = asyncio.Semaphore(STRANGERS_AT_ONCE)
+        self._strangers_inside = 0
         self._exist = False
         self._none_until = float("-inf")
 
@@ -72,15 +76,24 @@ class Keyring:
         return await self._ask(id)
 
     async def _find_stranger(self, id: str) -> StoredKey | None:
-        """Look for an id that was no key so far: a few at a time, and none twice in a moment."""
+        """Look for an id that was no key so far: a few at a time, and none twice in a moment.
+
+        Raises `Overloaded` when too many wait already.
+        """
         if self._is_strange(id):
             return None
-        async with self._stranger_asks:
-            # Others may have asked about the same id while this one waited.
-            seen = self._seen.get(id)
-            if seen is not None and self._elapsed() < seen.until:
-                return seen.stored
-            return None if self._is_strange(id) else await self._ask(id)
+        if self._strangers_inside >= STRANGERS_AT_ONCE + STRANGERS_WAITING_MAX:
+            raise Overloaded("too many keys that are not known here are looked up: try again")
+        self._strangers_inside += 1
+        try:
+            async with self._stranger_asks:
+                # Others may have asked about the same id while this one waited.
+                seen = self._seen.get(id)
+                if seen is not None and self._elapsed() < seen.until:
+                    return seen.stored
+                return None if self._is_strange(id) else await self._ask(id)
+        finally:
+            self._strangers_inside -= 1
 
     def _is_strange(self, id: str) -> bool:
         return self._elapsed() < self._strangers.get(id, float("-inf"))

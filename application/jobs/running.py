@@ -44,7 +44,7 @@ class RunJobs:
     """Claim jobs and run them. The lock saves work; what protects the data is the fencing token.
 
     `patience` is how long the others, workers above all, have the first go. `timed` writes down
-    how long the work took.
+    how long the work took; `defect` is told what nobody expected of a job that nobody waits for.
     """
 
     store: CanonicalStore
@@ -52,6 +52,7 @@ class RunJobs:
     handlers: Mapping[JobKind, Handler]
     now: Callable[[], datetime]
     owner: str
+    defect: Callable[[Exception], None]
     patience: timedelta = timedelta(0)
     timed: Callable[[JobKind, Work], Work] = _untimed
 
@@ -168,6 +169,8 @@ class RunJobs:
             raise
         except SomaError:
             return
+        except Exception as error:  # noqa: BLE001 - of one job; the next one may do well
+            self.defect(error)
 
     async def through(self, work: Work, progress: Progress) -> Job:
         """Do the work of an attached job; whatever interrupts it ends the job as failed."""

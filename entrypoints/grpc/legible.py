@@ -45,7 +45,7 @@ class Legible(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            known = self._handlers[method] = self._legible(handler, method.rpartition("/")[2])
+            known = self._handlers[method] = self._legible(handler, _own_name(method))
         return known
 
     def _legible(self, handler: Any, name: str) -> Any:
@@ -68,6 +68,11 @@ class Legible(grpc.aio.ServerInterceptor):
         let_in = self._gate.stream if lasts else self._gate.unary
         async with let_in(context, OPERATIONS[name]):
             raise error
+
+
+def _own_name(method: str) -> str:
+    """Return the name of a call of Soma's; nothing for calls of gRPC's own services."""
+    return "" if method.startswith("/grpc.") else method.rpartition("/")[2]
 
 
 def _read(deserialize: Callable[[bytes], object], data: bytes) -> object:

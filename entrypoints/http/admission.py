@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
@@ -14,7 +16,8 @@ from domain.errors import CallerGone, TooSlow
 UNWATCHED = frozenset({"/healthz", "/readyz", "/metrics"})
 #: These stay open for as long as the caller listens.
 STREAMS = frozenset({"/v1/events"})
-#: What a tool calls for its caller counts, in this process; the request around it would be second.
+#: What a tool calls for its caller counts, in this process; the request around it counts until its
+#: body is there: beyond that it would be a second one.
 AROUND = frozenset({"/mcp"})
 #: A body of any length, as fast as it can be stored: not late as long as it goes on.
 ENDLESS = frozenset({"/v1/import"})
@@ -39,13 +42,16 @@ class Bounded(ASGIMiddleware):
         method, route = str(scope.get("method")), scope["path_template"]
         if method not in _WITHOUT_BODY:
             receive = _in_time(receive, self._body_seconds, piecewise=route in ENDLESS)
-        kind = kind_of(method, route)
-        if kind is None:
+        with ExitStack() as stack:
+            if route in AROUND and method not in _WITHOUT_BODY:
+                self._take_seat(stack, scope, Kind.WRITING)
+                receive = _then(receive, stack.close)
+            elif (kind := kind_of(method, route)) is not None:
+                self._take_seat(stack, scope, kind)
             await next_app(scope, receive, send)
-            return
-        with self._seats.entered(kind) as seat:
-            scope[_SEAT] = seat  # type: ignore[literal-required]
-            await next_app(scope, receive, send)
+
+    def _take_seat(self, stack: ExitStack, scope: Scope, kind: Kind) -> None:
+        scope[_SEAT] = stack.enter_context(self._seats.entered(kind))  # type: ignore[literal-required]
 
 
 def kind_of(method: str, route: str) -> Kind | None:
@@ -60,6 +66,18 @@ def kind_of(method: str, route: str) -> Kind | None:
 def seat_of(scope: Scope) -> Seat | None:
     """Return what a request is counted by, None when it is not."""
     return scope.get(_SEAT)  # type: ignore[return-value]
+
+
+def _then(receive: Receive, done: Callable[[], None]) -> Receive:
+    """Return `receive` as it tells when the body is there as a whole."""
+
+    async def received() -> HTTPReceiveMessage:
+        message: HTTPReceiveMessage = await receive()  # type: ignore[assignment]
+        if not message.get("more_body", False):
+            done()
+        return message
+
+    return received
 
 
 def _in_time(receive: Receive, seconds: float, *, piecewise: bool) -> Receive:

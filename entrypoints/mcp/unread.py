@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream
 
-_SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]|-?\d+', re.DOTALL)
+_SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]|[^][{}:,\s"]+', re.DOTALL)
 _SAID = "the message is no JSON-RPC, or nested too deeply"
 
 
@@ -86,7 +87,16 @@ def id_of(line: str) -> int | str | None:
     for found in _SIGN.finditer(line):
         sign = found[0]
         if depth == 1 and before == ['"id"', ":"] and sign not in "{}[],:":
-            return sign.strip('"') if sign.startswith('"') else int(sign)
+            return _read(sign)
         depth += (sign in "{[") - (sign in "}]")
         before = [before[1], sign]
     return None
+
+
+def _read(sign: str) -> int | str | None:
+    """Read a value that may be an id; None for what is none."""
+    try:
+        value = json.loads(sign)
+    except ValueError:
+        return None
+    return value if isinstance(value, str) or type(value) is int else None

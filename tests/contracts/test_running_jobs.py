@@ -20,7 +20,6 @@ from domain.errors import (
     JobCancelled,
     JobNotFound,
     LockLost,
-    SomaError,
     StoreUnavailable,
 )
 from domain.job import ATTEMPTS_MAX, STUCK_AFTER, Job, JobCount, JobKind, JobState
@@ -36,7 +35,7 @@ class Counting:
 
     def __init__(self) -> None:
         self.steps: list[int] = []
-        self.fails: SomaError | None = None
+        self.fails: Exception | None = None
         self.fails_at = 2
 
     async def __call__(self, job: Job, progress: Progress) -> Mapping[str, object]:
@@ -75,6 +74,7 @@ class Workers:
         self.store = store
         self.clock = Clock(START)
         self.locks: Locks = StoreLocks(store, self.clock)
+        self.defects: list[Exception] = []
 
     def one(
         self, work: Handler, *, owner: str = "a", patience: timedelta = timedelta(0)
@@ -86,6 +86,7 @@ class Workers:
             handlers={JobKind.REINDEX: work},
             now=self.clock,
             owner=owner,
+            defect=self.defects.append,
             patience=patience,
         )
 
@@ -156,6 +157,20 @@ async def test_what_fails_for_good_is_not_tried_again(workers: Workers) -> None:
     assert await run() == 0
     job = await workers.show(id)
     assert (job.state, job.error) == (JobState.FAILED, "model: is not known")
+
+
+async def test_a_defect_in_a_job_is_told_of_and_the_next_job_runs(workers: Workers) -> None:
+    work = Counting()
+    work.fails = ZeroDivisionError("division by zero")
+    id, run = await workers.start(), workers.one(work)
+
+    assert await run() == 1
+    after = await workers.start()
+    assert await run() == 1
+
+    assert [type(error) for error in workers.defects] == [ZeroDivisionError]
+    states = [(await workers.show(one)).state for one in (id, after)]
+    assert states == [JobState.FAILED, JobState.SUCCEEDED]
 
 
 async def test_two_workers_never_run_jobs_of_one_kind_at_once(workers: Workers) -> None:

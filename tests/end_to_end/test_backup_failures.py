@@ -89,6 +89,10 @@ def test_a_backup_to_where_nothing_can_be_made_is_refused(soma: Soma, tmp_path: 
     assert refused == f"to: {tmp_path / 'file' / 'b'} cannot be written: Not a directory"
 
 
+def test_a_backup_needs_a_folder_of_its_own(soma: Soma) -> None:
+    assert soma.refusal("backup", "--to", "/") == "to: / is no place for a folder of its own"
+
+
 @pytest.mark.parametrize("way", ["backup", "../data/backup", "link/backup"])
 def test_a_backup_inside_of_the_data_directory_is_refused(tmp_path: Path, way: str) -> None:
     """It would be lost together with what it is a copy of."""

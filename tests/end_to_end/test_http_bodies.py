@@ -214,3 +214,31 @@ async def test_a_torn_body_leaves_no_trace(tmp_path: Path) -> None:
 
     assert 499 == answer.status_code
     assert [] == listed.json()["items"]
+
+
+async def test_a_body_for_a_tool_holds_a_place_only_until_it_is_there() -> (
+    None
+):
+    inside: list[int] = []
+    pieces = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.request", "body": b"}", "more_body": False},
+    ]
+    seats = Seats(reading_max=1, writing_max=1)
+
+    async def receive() -> dict[str, object]:
+        inside.append(seats.inside[Kind.WRITING])
+        return pieces.pop(0)
+
+    async def app(_: object, receive: Any, __: object) -> None:
+        await receive()
+        await receive()
+        with seats.entered(Kind.WRITING):
+            inside.append(seats.inside[Kind.WRITING])
+
+    scope: Any = {"method": "POST", "path_template": "/mcp"}
+    nowhere: Any = None
+    await Bounded(seats, body_seconds=SECONDS).handle(scope, receive, nowhere, app)  # type: ignore[arg-type]
+
+    assert [1, 1, 1] == inside
+    assert 0 == seats.inside[Kind.WRITING]

@@ -9,8 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from application.access import keyring
-from application.access.keyring import FRESH_SECONDS, STRANGERS_AT_ONCE, Keyring
+from application.access.keyring import (
+    FRESH_SECONDS,
+    STRANGERS_AT_ONCE,
+    STRANGERS_WAITING_MAX,
+    Keyring,
+)
 from domain.access import ApiKey, Permission
+from domain.errors import Overloaded
 from domain.ports import StoredKey
 
 KNOWN = "00000000000000aa"
@@ -81,7 +87,7 @@ async def test_a_few_strangers_are_looked_up_at_a_time_and_a_known_key_does_not_
     elapsed.seconds += FRESH_SECONDS
     store.answering.clear()
     store.asked_for_known.clear()
-    strangers = [asyncio.create_task(keys.find(f"{n:016x}")) for n in range(50)]
+    strangers = [asyncio.create_task(keys.find(f"{n:016x}")) for n in range(20)]
     known = asyncio.create_task(keys.find(KNOWN))
     await store.asked_for_known.wait()
     asked_meanwhile = len(store.asked) - 2
@@ -91,7 +97,21 @@ async def test_a_few_strangers_are_looked_up_at_a_time_and_a_known_key_does_not_
     assert STRANGERS_AT_ONCE == asked_meanwhile
     assert STRANGERS_AT_ONCE + 1 == store.most_at_once
     assert await known is not None
-    assert [None] * 50 == await asyncio.gather(*strangers)
+    assert [None] * 20 == await asyncio.gather(*strangers)
+
+
+async def test_of_strangers_only_a_few_wait_and_the_others_are_told_to_come_again() -> None:
+    store = Counting()
+    keys = made(store, Elapsed())
+    store.answering.clear()
+    strangers = [asyncio.create_task(keys.find(f"{n:016x}")) for n in range(300)]
+    done, waiting = await asyncio.wait(strangers, timeout=0)
+    store.answering.set()
+    await asyncio.wait(waiting)
+
+    assert len(waiting) == STRANGERS_AT_ONCE + STRANGERS_WAITING_MAX
+    assert all(isinstance(one.exception(), Overloaded) for one in done)
+    assert await keys.find(KNOWN) is not None
 
 
 async def test_an_id_that_names_no_key_is_asked_for_once_in_a_while() -> None:
