@@ -216,9 +216,7 @@ async def test_a_torn_body_leaves_no_trace(tmp_path: Path) -> None:
     assert [] == listed.json()["items"]
 
 
-async def test_a_body_for_a_tool_holds_a_place_only_until_it_is_there() -> (
-    None
-):
+async def test_a_body_for_a_tool_holds_a_place_only_until_it_is_there() -> None:
     inside: list[int] = []
     pieces = [
         {"type": "http.request", "body": b"{", "more_body": True},
