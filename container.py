@@ -143,6 +143,7 @@ from domain.ports import (
 DATABASE_NAME = "soma.db"
 KEY_USAGE_SECONDS = 30.0
 JOB_LANES = 3
+_CANCELLED_AGAIN_SECONDS = 1.0
 WORKERS_FIRST = timedelta(seconds=5)
 #: In the embedded profile every job is asked for in this very process, which hears of it.
 JOBS_IDLE_SECONDS = {"embedded": 60.0, "server": 2.0}
@@ -1218,6 +1219,10 @@ async def _beside(work: Callable[[], Coroutine[None, None, None]], log: Log) -> 
     try:
         yield
     finally:
-        task.cancel()
+        while not task.done():
+            # More than once: PostgreSQL's driver waits by `asyncio.wait_for`, which before Python
+            # 3.12 loses a cancellation that comes together with what it waits for.
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CANCELLED_AGAIN_SECONDS)
         with contextlib.suppress(asyncio.CancelledError):
             await task
