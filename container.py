@@ -1220,8 +1220,8 @@ async def _beside(work: Callable[[], Coroutine[None, None, None]], log: Log) -> 
         yield
     finally:
         while not task.done():
-            # More than once: PostgreSQL's driver waits by `asyncio.wait_for`, which before Python
-            # 3.12 loses a cancellation that comes together with what it waits for.
+            # More than once: the pool of PostgreSQL's driver waits by `asyncio.wait_for`, which
+            # before Python 3.12 loses a cancellation that comes together with a connection.
             task.cancel()
             await asyncio.wait({task}, timeout=_CANCELLED_AGAIN_SECONDS)
         with contextlib.suppress(asyncio.CancelledError):

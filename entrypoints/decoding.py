@@ -19,7 +19,8 @@ LOCATED_BYTES_MAX = 1024 * 1024
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
-_SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]', re.DOTALL)
+#: What JSON is made of, read from front to back: for what no decoder takes.
+JSON_SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]|[^][{}:,\s"]+', re.DOTALL)
 #: The fields that hold any JSON: what is wrong inside them is theirs.
 _FREE = frozenset({"payload", "properties", "where"})
 #: More than there are around any of them, as in `memories[0].links[0].properties`.
@@ -71,7 +72,7 @@ def _deep(body: bytes | str, within: str) -> str:
     text = body if isinstance(body, str) else body.decode(errors="replace")
     places: list[str | int] = []  # what is being read, in each of the objects and lists around it
     last = ""
-    for found in _SIGN.finditer(text):
+    for found in JSON_SIGN.finditer(text):
         sign = found[0]
         if sign in "[{":
             places.append(0 if sign == "[" else "")

@@ -69,11 +69,10 @@ def only(view: Rowed, rows: Sequence[int]) -> Mask:
 
 def effort(views: Sequence[Rowed], filter: Filter) -> int:
     """Return how many rows `eligible` has to look at."""
-    if filter.only_time and all(view.documents == view.count for view in views):
-        return sum(view.spans.count for view in views)
-    if filter.only_time:
-        return sum(view.count for view in views)
-    return sum(0 if view.masks.has(filter) else view.count for view in views)
+    if not filter.only_time:
+        return sum(view.count for view in views if not view.masks.has(filter))
+    all_alive = all(view.documents == view.count for view in views)
+    return sum(view.spans.count if all_alive else view.count for view in views)
 
 
 def moment_of(filter: Filter) -> float | None:

@@ -16,10 +16,9 @@ import msgspec
 from msgspec.structs import replace
 from pydantic_core import to_json
 
-from entrypoints.mcp.forms import described, listed
+from entrypoints.mcp.forms import BYTES_PER_TOKEN, described, listed
 from entrypoints.mcp.results import FoundHit, FoundMemory, Neighbor, Step
 
-BYTES_PER_TOKEN = 4
 #: Less of a content than this is not worth showing, unless there is nothing else to show.
 _CHARACTERS_MIN = 100
 

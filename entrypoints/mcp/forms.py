@@ -9,12 +9,12 @@ from msgspec import UNSET
 from entrypoints.mcp.results import FoundHit, FoundMemory, NamespaceCounts, Neighbor, Step
 
 _CUT = " ... (cut)"
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 
 
 def cut(text: str, budget_tokens: int) -> str:
     """Return a text that fits, and say so where something is missing."""
-    room = max(1, budget_tokens) * _BYTES_PER_TOKEN
+    room = max(1, budget_tokens) * BYTES_PER_TOKEN
     data = text.encode()
     if len(data) <= room:
         return text

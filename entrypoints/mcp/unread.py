@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,10 +11,11 @@ import mcp_types as types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
+from entrypoints.decoding import JSON_SIGN
+
 if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream
 
-_SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}:,]|[^][{}:,\s"]+', re.DOTALL)
 _SAID = "the message is no JSON-RPC, or nested too deeply"
 
 
@@ -84,7 +84,7 @@ def id_of(line: str) -> int | str | None:
     """Return the `id` of a JSON object that may be nested too deeply for any decoder."""
     depth = 0
     before = ["", ""]
-    for found in _SIGN.finditer(line):
+    for found in JSON_SIGN.finditer(line):
         sign = found[0]
         if depth == 1 and before == ['"id"', ":"] and sign not in "{}[],:":
             return _read(sign)
